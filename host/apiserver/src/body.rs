@@ -42,6 +42,29 @@ impl ResponseBody {
     }
 }
 
+impl ResponseBody {
+    /// Returns the number of bytes that are left; `None` for a stream.
+    pub(crate) fn known_length(&self) -> Option<u64> {
+        match &self.0 {
+            BodySource::Chunks {
+                remaining_bytes, ..
+            } => Some(*remaining_bytes),
+            BodySource::Stream(_) => None,
+        }
+    }
+
+    /// Returns the chunks.
+    ///
+    /// # Errors
+    /// Returns the body itself if it is a stream.
+    pub(crate) fn into_chunks(self) -> Result<VecDeque<Bytes>, Self> {
+        match self.0 {
+            BodySource::Chunks { chunks, .. } => Ok(chunks),
+            BodySource::Stream(_) => Err(self),
+        }
+    }
+}
+
 impl From<Bytes> for ResponseBody {
     fn from(bytes: Bytes) -> Self {
         Self::from_chunks(VecDeque::from([bytes]))

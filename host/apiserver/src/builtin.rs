@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use rdd_apiserver_kinds::ResourceKind;
-use rdd_apiserver_kinds::builtin::{self, BuiltinKind};
+use rdd_apiserver_kinds::builtin::{self, BuiltinKind, DecodeError};
 use serde_json::Value;
 
 use crate::managed_fields::VersionedTypes;
@@ -75,8 +75,11 @@ impl BuiltinStrategy {
     }
 
     /// Decodes an object from a client, in place. Returns the unknown fields.
-    pub(crate) fn decode(&self, object: &mut Value) -> Result<Vec<String>, String> {
-        self.kind.decode(object).map_err(|error| error.to_string())
+    ///
+    /// # Errors
+    /// A field has the wrong type.
+    pub(crate) fn decode(&self, object: &mut Value) -> Result<Vec<String>, DecodeError> {
+        self.kind.decode(object)
     }
 
     pub(crate) fn validate(

@@ -8,6 +8,8 @@ use serde::Serialize;
 use serde_json::ser::{Formatter, PrettyFormatter, Serializer};
 use serde_json::{Map, Value};
 
+use crate::protobuf::OrderedDocument;
+
 /// Floating-point numbers below or from these magnitudes have an exponent.
 const EXPONENT_FROM: f64 = 1e21;
 const EXPONENT_BELOW: f64 = 1e-6;
@@ -135,26 +137,10 @@ pub(crate) fn write(out: &mut Vec<u8>, value: &(impl Serialize + ?Sized)) {
     }
 }
 
-/// A document with its type first, for readers that look at its beginning only.
-struct TypeFirst<'v>(&'v Value);
-
-impl Serialize for TypeFirst<'_> {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        /// The first fields, in this order.
-        const FIRST: [&str; 3] = ["kind", "apiVersion", "metadata"];
-        let Value::Object(map) = self.0 else {
-            return self.0.serialize(serializer);
-        };
-        let first = FIRST.iter().filter_map(|key| map.get_key_value(*key));
-        let rest = map.iter().filter(|(key, _)| !FIRST.contains(&key.as_str()));
-        serializer.collect_map(first.chain(rest))
-    }
-}
-
 /// Encodes a document as compact JSON.
 pub(crate) fn to_vec(value: &Value) -> Vec<u8> {
     let mut out = Vec::with_capacity(1024);
-    write(&mut out, &TypeFirst(value));
+    write(&mut out, &OrderedDocument(value));
     out
 }
 
@@ -163,7 +149,7 @@ pub(crate) fn to_pretty(value: &Value) -> Vec<u8> {
     let mut out = Vec::new();
     let formatter = IndentedFormatter(PrettyFormatter::with_indent(b"  "));
     let mut serializer = Serializer::with_formatter(&mut out, formatter);
-    if let Err(error) = TypeFirst(value).serialize(&mut serializer) {
+    if let Err(error) = OrderedDocument(value).serialize(&mut serializer) {
         tracing::error!(%error, "cannot encode a value as JSON");
     }
     out

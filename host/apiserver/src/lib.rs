@@ -35,6 +35,7 @@ mod user;
 mod decode;
 mod negotiate;
 mod path;
+mod protobuf;
 mod query;
 mod request_span;
 mod request_verb;
@@ -50,9 +51,11 @@ mod verbs;
 
 mod body;
 mod cause;
+mod compression;
 mod encode;
 mod render;
 mod status;
+mod status_details;
 mod timestamp;
 
 mod builtin;

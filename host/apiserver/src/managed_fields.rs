@@ -132,7 +132,13 @@ pub(crate) fn patch_error(error: &PatchError) -> ApiError {
     match error.code() {
         400 => ApiError::bad_request(error.to_string()),
         413 => ApiError::too_many_operations(error.to_string()),
-        _ => ApiError::unprocessable(error.to_string()),
+        // kube-apiserver does not send the reason either.
+        _ => {
+            tracing::debug!(%error, "cannot apply a JSON patch");
+            ApiError::unprocessable(
+                "the server rejected our request due to an error in our request",
+            )
+        }
     }
 }
 

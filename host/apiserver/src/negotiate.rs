@@ -11,6 +11,7 @@ use crate::status::ApiError;
 pub(crate) enum MediaType {
     Json,
     Yaml,
+    Protobuf,
 }
 
 /// The representation of an object in a response.
@@ -46,6 +47,7 @@ impl ResponseFormat {
         match self.media {
             MediaType::Json => "application/json",
             MediaType::Yaml => "application/yaml",
+            MediaType::Protobuf => "application/vnd.kubernetes.protobuf",
         }
     }
 }
@@ -113,12 +115,56 @@ fn requested_shape(clause: &AcceptClause<'_>) -> Option<ObjectShape> {
     is_served.then_some(shape)
 }
 
+/// What a path serves, which decides what can be negotiated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum EndpointKind {
+    /// Objects of a built-in kind.
+    Builtin,
+    /// A watch of a built-in kind.
+    BuiltinWatch,
+    /// Custom resources, whose objects have no protobuf message.
+    Custom,
+}
+
+/// The media types of objects, in the order of kube-apiserver.
+pub(crate) const MEDIA_TYPES: &str =
+    "application/json, application/yaml, application/vnd.kubernetes.protobuf";
+
+/// The media types of watches.
+const STREAM_MEDIA_TYPES: &str =
+    "application/json;stream=watch, application/vnd.kubernetes.protobuf;stream=watch";
+
+/// Returns 406 with the media types of objects.
+fn not_acceptable() -> ApiError {
+    ApiError::not_acceptable(format!(
+        "only the following media types are accepted: {MEDIA_TYPES}"
+    ))
+}
+
+/// Returns 406 with the media types of watches.
+pub(crate) fn not_acceptable_stream() -> ApiError {
+    ApiError::not_acceptable(format!(
+        "only the following media types are accepted: {STREAM_MEDIA_TYPES}"
+    ))
+}
+
 /// Returns the encoding that a media range accepts.
 fn served_media_type(clause: &AcceptClause<'_>) -> Option<MediaType> {
     match clause.media {
         "*/*" | "application/*" | "application/json" => Some(MediaType::Json),
         "application/yaml" => Some(MediaType::Yaml),
+        "application/vnd.kubernetes.protobuf" => Some(MediaType::Protobuf),
         _ => None,
+    }
+}
+
+/// Returns whether an endpoint can encode a shape in protobuf: tables have no
+/// message, and custom resources only their metadata.
+fn has_protobuf(shape: ObjectShape, endpoint: EndpointKind) -> bool {
+    match shape {
+        ObjectShape::Table => false,
+        ObjectShape::PartialMetadata | ObjectShape::PartialMetadataList => true,
+        ObjectShape::Whole => endpoint != EndpointKind::Custom,
     }
 }
 
@@ -130,7 +176,7 @@ fn served_media_type(clause: &AcceptClause<'_>) -> Option<MediaType> {
 pub(crate) fn format(
     headers: &HeaderMap,
     query: &QueryParams,
-    is_builtin: bool,
+    endpoint: EndpointKind,
 ) -> Result<ResponseFormat, ApiError> {
     let pretty = wants_pretty(headers, query);
     let clauses = accept_clauses(headers);
@@ -140,32 +186,46 @@ pub(crate) fn format(
             ..ResponseFormat::JSON
         });
     }
-    let is_served = |clause: &&AcceptClause<'_>| served_media_type(clause).is_some();
-    if is_builtin
+    if endpoint != EndpointKind::Custom
         && !clauses
             .iter()
             .any(|clause| served_media_type(clause).is_some() && clause.media != "application/*")
     {
-        return Err(ApiError::not_acceptable(
-            "406: Not Acceptable\n\nAvailable representations: application/json, application/yaml",
-        )
+        let streams = match endpoint {
+            EndpointKind::BuiltinWatch => format!(", {STREAM_MEDIA_TYPES}"),
+            _ => String::new(),
+        };
+        return Err(ApiError::not_acceptable(format!(
+            "406: Not Acceptable\n\nAvailable representations: {MEDIA_TYPES}{streams}"
+        ))
         .with_empty_details());
     }
     clauses
         .iter()
-        .filter(is_served)
-        .find_map(|clause| {
+        .filter_map(|clause| {
             Some(ResponseFormat {
                 media: served_media_type(clause)?,
                 shape: requested_shape(clause)?,
                 pretty,
             })
         })
-        .ok_or_else(|| {
-            ApiError::not_acceptable(
-                "only the following media types are accepted: application/json, application/yaml",
-            )
-        })
+        .find(|format| format.media != MediaType::Protobuf || has_protobuf(format.shape, endpoint))
+        .ok_or_else(not_acceptable)
+}
+
+/// Negotiates the format of a document that is not an object: an error or a
+/// discovery document. It is JSON if the client accepts nothing else.
+pub(crate) fn document_format(headers: &HeaderMap, query: &QueryParams) -> ResponseFormat {
+    let media = accept_clauses(headers)
+        .iter()
+        .filter(|clause| clause.parameter("as").is_none())
+        .find_map(served_media_type)
+        .unwrap_or(MediaType::Json);
+    ResponseFormat {
+        media,
+        shape: ObjectShape::Whole,
+        pretty: wants_pretty(headers, query),
+    }
 }
 
 /// Returns whether JSON is indented: as the query says, otherwise for tools that

@@ -11,6 +11,7 @@ use crate::encode;
 use crate::limits;
 use crate::meta;
 use crate::negotiate::{MediaType, ObjectShape, ResponseFormat};
+use crate::protobuf;
 use crate::status::ApiError;
 use crate::verbs::context::{HandlerResponse, RequestContext, ResponsePayload};
 
@@ -34,11 +35,11 @@ pub(crate) fn text(code: u16, text: impl Into<String>) -> Response<ResponseBody>
     response(code, "text/plain; charset=utf-8", text.into().into_bytes())
 }
 
-/// Encodes a value.
-pub(crate) fn bytes(value: &Value, format: ResponseFormat) -> Vec<u8> {
+/// Encodes a value in JSON or YAML.
+fn text_bytes(value: &Value, format: ResponseFormat) -> Vec<u8> {
     match format.media {
         MediaType::Json if format.pretty => encode::to_pretty(value),
-        MediaType::Json => {
+        MediaType::Json | MediaType::Protobuf => {
             let mut out = encode::to_vec(value);
             out.push(b'\n');
             out
@@ -55,7 +56,21 @@ pub(crate) fn bytes(value: &Value, format: ResponseFormat) -> Vec<u8> {
 
 /// Returns a value.
 pub(crate) fn value(code: u16, value: &Value, format: ResponseFormat) -> Response<ResponseBody> {
-    response(code, format.content_type(), bytes(value, format))
+    if format.media == MediaType::Protobuf {
+        // What has no message is JSON, which such clients decode as well.
+        return match protobuf::encode(value) {
+            Some(bytes) => response(code, format.content_type(), bytes),
+            None => self::value(
+                code,
+                value,
+                ResponseFormat {
+                    media: MediaType::Json,
+                    ..format
+                },
+            ),
+        };
+    }
+    response(code, format.content_type(), text_bytes(value, format))
 }
 
 /// Returns an error as a `Status`, or as the plain text of an unknown path.
@@ -67,6 +82,7 @@ pub(crate) fn error(error: &ApiError, format: ResponseFormat) -> Response<Respon
     if let Some(seconds) = error.retry_after() {
         response.headers_mut().insert(RETRY_AFTER, seconds.into());
     }
+    add_warnings(response.headers_mut(), error.warnings());
     response
 }
 

@@ -21,6 +21,21 @@ pub(crate) enum RequestVerb {
     DeleteCollection,
 }
 
+/// Returns the verb of a method, whether or not it is served; empty for methods
+/// that no resource has.
+fn method_verb(method: &Method, path: &ResourcePath) -> &'static str {
+    match (method, path.name.is_some()) {
+        (&Method::GET | &Method::HEAD, true) => "get",
+        (&Method::GET | &Method::HEAD, false) => "list",
+        (&Method::POST, _) => "create",
+        (&Method::PUT, _) => "update",
+        (&Method::PATCH, _) => "patch",
+        (&Method::DELETE, true) => "delete",
+        (&Method::DELETE, false) => "deletecollection",
+        _ => "",
+    }
+}
+
 impl RequestVerb {
     /// Returns the verb as Kubernetes writes it.
     pub(crate) fn name(self) -> &'static str {
@@ -58,7 +73,7 @@ impl RequestVerb {
             if is_builtin {
                 ApiError::method_not_allowed()
             } else {
-                ApiError::not_supported(&kind.group, &kind.plural, "")
+                ApiError::not_supported(&kind.group, &kind.plural, method_verb(method, path))
             }
         };
         let not_found = || {

@@ -8,13 +8,13 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::request::Parts;
-use http::{Method, Request, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use tracing::{Instrument as _, Span};
 
 use crate::body::ResponseBody;
 use crate::limits::{self, MAX_BODY_BYTES};
-use crate::negotiate::{self, ResponseFormat};
+use crate::negotiate::{self, EndpointKind, ResponseFormat};
 use crate::path::{self, RequestTarget, ResourcePath};
 use crate::query::QueryParams;
 use crate::registry::ResourceRegistry;
@@ -25,7 +25,7 @@ use crate::status::ApiError;
 use crate::user::UserInfo;
 use crate::verbs::context::RequestContext;
 use crate::verbs::{collection, create, delete, get, list, patch, scale, update, watch};
-use crate::{discovery, health, openapi, render, review};
+use crate::{compression, discovery, health, openapi, render, review};
 
 impl<B> tower::Service<Request<B>> for ApiServer
 where
@@ -67,26 +67,44 @@ where
             "the query string has {length} bytes, the most is {}",
             limits::MAX_QUERY_BYTES
         ));
-        return render::error(&error, ResponseFormat::JSON);
+        let mut response = render::error(&error, ResponseFormat::JSON);
+        response
+            .headers_mut()
+            .insert(AUDIT_ID, audit_id(&parts.headers));
+        return response;
     }
     let query = QueryParams::parse(parts.uri.query());
     let is_head = parts.method == Method::HEAD;
-    let format = negotiate::format(&parts.headers, &query, false).unwrap_or(ResponseFormat::JSON);
-    let plain = ResponseFormat {
-        media: format.media,
-        shape: negotiate::ObjectShape::Whole,
-        pretty: format.pretty,
-    };
+    let audit_id = audit_id(&parts.headers);
+    let plain = negotiate::document_format(&parts.headers, &query);
     let (metrics, verb) = (server.metrics.clone(), OnceLock::new());
     let mut response = route(server, parts, query, plain, body, span, &verb)
         .await
         .unwrap_or_else(|error| render::error(&error, plain));
     // A request that was rejected before it was routed has no verb.
     metrics.record(verb.get().copied().unwrap_or_default(), response.status());
+    response.headers_mut().insert(AUDIT_ID, audit_id);
     if is_head {
         *response.body_mut() = ResponseBody::empty();
     }
     response
+}
+
+/// The header with the ID of a request, under which other logs name it.
+const AUDIT_ID: HeaderName = HeaderName::from_static("audit-id");
+
+/// Returns the ID of a request: the client's, or a new one.
+fn audit_id(headers: &HeaderMap) -> HeaderValue {
+    /// Enough for a UUID with a prefix. It is sent back.
+    const MAX_BYTES: usize = 64;
+    let sent = headers
+        .get(AUDIT_ID)
+        .filter(|id| !id.is_empty() && id.len() <= MAX_BYTES);
+    sent.cloned().unwrap_or_else(|| {
+        let mut buffer = uuid::Uuid::encode_buffer();
+        let id = uuid::Uuid::new_v4().hyphenated().encode_lower(&mut buffer);
+        HeaderValue::from_str(id).unwrap_or_else(|_| HeaderValue::from_static(""))
+    })
 }
 
 /// Reads a body up to the limit.
@@ -161,10 +179,14 @@ where
             only_get()?;
             Ok(discovery::api(&server, &registry, &parts.headers, format))
         }
-        RequestTarget::Apis => Ok(discovery::apis(&registry, &parts.headers, format)),
+        RequestTarget::Apis => {
+            let response = discovery::apis(&registry, &parts.headers, format);
+            Ok(compression::compress(&parts.headers, response))
+        }
         RequestTarget::Group(group) => discovery::group(&registry, &group, format),
         RequestTarget::GroupVersion(group, version) => {
             discovery::version(&registry, &group, &version, format)
+                .map(|response| compression::compress(&parts.headers, response))
                 .ok_or_else(|| unknown(&registry, Some(&group)))
         }
         RequestTarget::Unknown { group } => Err(unknown(&registry, group.as_deref())),
@@ -176,7 +198,7 @@ const IMPERSONATE: &str = "impersonate-";
 
 /// Refuses impersonation: ignoring the header would grant the user's own rights
 /// to a request for fewer rights.
-fn refuse_impersonation(headers: &http::HeaderMap, user: &UserInfo) -> Result<(), ApiError> {
+fn refuse_impersonation(headers: &HeaderMap, user: &UserInfo) -> Result<(), ApiError> {
     let Some((name, value)) = headers
         .iter()
         .find(|(name, _)| name.as_str().starts_with(IMPERSONATE))
@@ -234,7 +256,7 @@ where
     if review::is_review(&path) {
         request_span::record_resource(span, "create", &path);
         recorded_verb.get_or_init(|| "create");
-        let format = negotiate::format(&parts.headers, &query, true)?;
+        let format = negotiate::format(&parts.headers, &query, EndpointKind::Builtin)?;
         let body = read_body(body).await?;
         return review::respond(&server, &path, &parts, &user, &body, format).await;
     }
@@ -248,7 +270,12 @@ where
     let verb = RequestVerb::determine(&parts, &path, &resource, &query)?;
     request_span::record_resource(span, verb.name(), &path);
     recorded_verb.get_or_init(|| verb.name());
-    let mut format = negotiate::format(&parts.headers, &query, resource.is_builtin())?;
+    let endpoint = match (resource.is_builtin(), verb) {
+        (true, RequestVerb::Watch) => EndpointKind::BuiltinWatch,
+        (true, _) => EndpointKind::Builtin,
+        (false, _) => EndpointKind::Custom,
+    };
+    let mut format = negotiate::format(&parts.headers, &query, endpoint)?;
     if path.subresource.as_deref() == Some("scale") {
         format.shape = negotiate::ObjectShape::Whole;
     }
@@ -281,7 +308,10 @@ where
         Ok(body) => serve(&call, verb, &body).await,
         Err(error) => Err(error),
     };
-    let mut response = result.unwrap_or_else(|error| render::error(&error, call.plain_format()));
+    let mut response = result.unwrap_or_else(|error| {
+        let format = negotiate::document_format(&call.headers, &call.query);
+        render::error(&error, format)
+    });
     render::add_warnings(response.headers_mut(), &call.take_warnings());
     if let Some(warning) = call
         .resource
@@ -315,7 +345,18 @@ fn is_large(call: &RequestContext, verb: RequestVerb, body: &Bytes) -> bool {
     }
 }
 
+/// Serves a request and compresses a large response. Both may take a while, so
+/// both run where large requests run.
 async fn serve(
+    call: &RequestContext,
+    verb: RequestVerb,
+    body: &Bytes,
+) -> Result<Response<ResponseBody>, ApiError> {
+    let response = dispatch(call, verb, body).await?;
+    Ok(compression::compress(&call.headers, response))
+}
+
+async fn dispatch(
     call: &RequestContext,
     verb: RequestVerb,
     body: &Bytes,

@@ -5,19 +5,10 @@ use serde_json::{Map, Value, json};
 
 pub use crate::cause::StatusCause;
 use crate::limits;
+use crate::status_details::{StatusDetails, limit_causes};
 
 /// The reason of a create whose name is in use.
 pub(crate) const ALREADY_EXISTS: &str = "AlreadyExists";
-
-#[derive(Debug, Clone, Default)]
-struct StatusDetails {
-    name: String,
-    group: String,
-    kind: String,
-    uid: String,
-    causes: Vec<StatusCause>,
-    retry_after: Option<u32>,
-}
 
 #[derive(Debug, Clone)]
 struct ErrorFields {
@@ -27,6 +18,8 @@ struct ErrorFields {
     details: Option<StatusDetails>,
     continue_token: Option<String>,
     page: bool,
+    /// Texts for `Warning` headers.
+    warnings: Vec<String>,
 }
 
 /// The error of a failed request. Cheap to move; rendered once, in the service.
@@ -42,25 +35,6 @@ pub(crate) fn qualified(group: &str, resource: &str) -> String {
     }
 }
 
-/// Limits the number of causes and the size of each.
-fn limit_causes(mut causes: Vec<StatusCause>) -> Vec<StatusCause> {
-    let excess = causes.len().saturating_sub(limits::MAX_CAUSES);
-    if excess > 0 {
-        causes.truncate(limits::MAX_CAUSES - 1);
-        causes.push(StatusCause::new(
-            "",
-            "",
-            format!("and {} more; correct these first", excess + 1),
-        ));
-    }
-    for cause in &mut causes {
-        for text in [&mut cause.message, &mut cause.field] {
-            *text = limits::ellipsize(std::mem::take(text), limits::MAX_CAUSE_BYTES);
-        }
-    }
-    causes
-}
-
 impl ApiError {
     fn new(code: u16, reason: &'static str, message: impl Into<String>) -> Self {
         Self(Box::new(ErrorFields {
@@ -70,6 +44,7 @@ impl ApiError {
             details: None,
             continue_token: None,
             page: false,
+            warnings: Vec::new(),
         }))
     }
 
@@ -340,6 +315,23 @@ impl ApiError {
         self
     }
 
+    /// Says that the object that exists is being deleted.
+    pub(crate) fn of_terminating_object(mut self) -> Self {
+        self.0.message = format!("object is being deleted: {}", self.0.message);
+        self
+    }
+
+    /// Adds texts for `Warning` headers: what was found before the request failed.
+    pub(crate) fn with_warnings(mut self, warnings: &[String]) -> Self {
+        self.0.warnings.extend_from_slice(warnings);
+        self
+    }
+
+    /// Returns the texts for `Warning` headers.
+    pub(crate) fn warnings(&self) -> &[String] {
+        &self.0.warnings
+    }
+
     /// Adds the UID of the object in the details.
     pub fn with_uid(mut self, uid: &str) -> Self {
         if let Some(details) = &mut self.0.details {
@@ -403,29 +395,5 @@ impl ApiError {
             }
         }
         status
-    }
-}
-
-impl StatusDetails {
-    fn to_value(&self) -> Value {
-        let mut out = Map::new();
-        for (key, text) in [
-            ("name", &self.name),
-            ("group", &self.group),
-            ("kind", &self.kind),
-            ("uid", &self.uid),
-        ] {
-            if !text.is_empty() {
-                out.insert(key.to_owned(), json!(text));
-            }
-        }
-        if !self.causes.is_empty() {
-            let causes: Vec<Value> = self.causes.iter().map(StatusCause::to_value).collect();
-            out.insert("causes".to_owned(), Value::Array(causes));
-        }
-        if let Some(seconds) = self.retry_after {
-            out.insert("retryAfterSeconds".to_owned(), json!(seconds));
-        }
-        Value::Object(out)
     }
 }

@@ -38,7 +38,8 @@ pub fn error_response(
     message: &str,
     retry_after: Option<u32>,
 ) -> Response<GatewayBody> {
-    let (content_type, body) = match ErrorFormat::negotiate(headers) {
+    let format = ErrorFormat::negotiate(headers);
+    let (content_type, body) = match format {
         ErrorFormat::Status => (
             "application/json",
             kubernetes_status(status, message, retry_after),
@@ -59,7 +60,8 @@ pub fn error_response(
     if let Some(seconds) = retry_after {
         headers.insert(RETRY_AFTER, seconds.into());
     }
-    if status == StatusCode::UNAUTHORIZED {
+    // kube-apiserver does not send it, and API clients do not look for it.
+    if status == StatusCode::UNAUTHORIZED && format != ErrorFormat::Status {
         headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
     response
@@ -94,21 +96,24 @@ impl ErrorFormat {
     }
 }
 
+/// Returns a `Status`. That of a request without valid credentials has no details,
+/// as in kube-apiserver.
 fn kubernetes_status(status: StatusCode, message: &str, retry_after: Option<u32>) -> String {
-    let mut details = serde_json::json!({});
-    if let Some(seconds) = retry_after {
-        details["retryAfterSeconds"] = seconds.into();
-    }
-    let body = serde_json::json!({
+    let is_unauthorized = status == StatusCode::UNAUTHORIZED;
+    let mut body = serde_json::json!({
         "kind": "Status",
         "apiVersion": "v1",
         "metadata": {},
         "status": "Failure",
         "message": message,
         "reason": reason(status),
-        "details": details,
         "code": status.as_u16(),
     });
+    if let Some(seconds) = retry_after {
+        body["details"] = serde_json::json!({"retryAfterSeconds": seconds});
+    } else if !is_unauthorized {
+        body["details"] = serde_json::json!({});
+    }
     format!("{body}\n")
 }
 
@@ -184,11 +189,12 @@ mod tests {
         }
         let response = error_response(&headers, StatusCode::UNAUTHORIZED, message, None);
         assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
-        assert_eq!(response.headers()[WWW_AUTHENTICATE], "Bearer");
+        let challenge = response.headers().get(WWW_AUTHENTICATE).cloned();
         let content_type = response.headers()[CONTENT_TYPE]
             .to_str()
             .unwrap()
             .to_owned();
+        assert_eq!(challenge.is_some(), content_type != "application/json");
         let body = response.into_body().collect().await.unwrap().to_bytes();
         (content_type, String::from_utf8(body.to_vec()).unwrap())
     }
@@ -211,8 +217,13 @@ mod tests {
             let (content_type, body) = rejection(Some(kubectl), "no credentials").await;
             assert_eq!(content_type, "application/json", "{kubectl}");
             let status: serde_json::Value = serde_json::from_str(&body).unwrap();
-            assert_eq!(status["message"], "no credentials");
-            assert_eq!(status["code"], 401);
+            assert_eq!(
+                status,
+                serde_json::json!({
+                    "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
+                    "message": "no credentials", "reason": "Unauthorized", "code": 401,
+                })
+            );
         }
 
         for curl in [None, Some("*/*")] {

@@ -13,6 +13,7 @@ mod apply;
 mod compare;
 mod field_set;
 mod fields_v1;
+mod go_value;
 mod last_applied;
 mod managed_fields;
 mod merge;
@@ -30,6 +31,7 @@ mod value;
 pub use apply::{ApplyError, FieldConflict, apply, apply_if_changed};
 pub use field_set::FieldSet;
 pub use fields_v1::FieldsV1Error;
+pub use go_value::GoValue;
 pub use managed_fields::{
     ManagedFieldsError, ManagedFieldsOperation, ManagerId, keep_timestamps_if_unchanged, managers,
     strip_managed_fields,

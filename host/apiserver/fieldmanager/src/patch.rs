@@ -27,10 +27,32 @@ const MAX_DEPTH: usize = 100;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PatchError {
     /// The patch does not have the form that its media type requires. Status 400.
-    #[error("error decoding patch: {0}")]
-    Malformed(&'static str),
+    #[error(
+        "error decoding patch: json: cannot unmarshal {found} into Go value of type {expected}"
+    )]
+    Malformed {
+        /// The JSON type of what the patch contains.
+        found: &'static str,
+        /// The Go type that is required.
+        expected: &'static str,
+    },
+    /// A field of an operation has the wrong type. Status 400.
+    #[error(
+        "error decoding patch: json: cannot unmarshal {found} into Go struct field jsonPatchOp.{field} of type string"
+    )]
+    MalformedOperation {
+        /// The JSON type of the field's value.
+        found: &'static str,
+        /// The name of the field.
+        field: &'static str,
+    },
+    /// The merge patch is null. Status 400.
+    #[error("Invalid JSON Patch")]
+    Null,
     /// More than 10,000 operations. Status 413.
-    #[error("the allowed maximum operations in a JSON patch is {MAX_OPERATIONS}, got {0}")]
+    #[error(
+        "Request entity too large: The allowed maximum operations in a JSON patch is {MAX_OPERATIONS}, got {0}"
+    )]
     TooManyOperations(usize),
     /// An operation failed. Status 422.
     #[error("operation {index} of the JSON patch: {problem}")]
@@ -46,7 +68,7 @@ impl PatchError {
     /// Returns the HTTP status code of the response.
     pub fn code(&self) -> u16 {
         match self {
-            Self::Malformed(_) => 400,
+            Self::Malformed { .. } | Self::MalformedOperation { .. } | Self::Null => 400,
             Self::TooManyOperations(_) => 413,
             Self::Failed { .. } => 422,
         }
@@ -104,8 +126,10 @@ pub enum PatchOperationError {
 ///
 /// Fails if the patch is not an object, since it would replace the whole document.
 pub fn merge_patch(document: &Value, patch: &Value) -> Result<Value, PatchError> {
-    if !patch.is_object() {
-        return Err(PatchError::Malformed("a merge patch must be a JSON object"));
+    match patch {
+        Value::Object(_) => {}
+        Value::Null => return Err(PatchError::Null),
+        other => return Err(malformed(other, "map[string]interface {}")),
     }
     let mut out = document.clone();
     json_patch::merge(&mut out, patch);
@@ -123,17 +147,12 @@ pub fn merge_patch(document: &Value, patch: &Value) -> Result<Value, PatchError>
 /// See [`PatchError`].
 pub fn json_patch(document: &Value, patch: &Value) -> Result<Value, PatchError> {
     let operations = match patch {
-        Value::Array(operations) => operations,
-        _ => {
-            return Err(PatchError::Malformed(
-                "a JSON patch must be a list of operations",
-            ));
-        }
+        Value::Array(operations) => operations.as_slice(),
+        Value::Null => &[],
+        other => return Err(malformed(other, "[]handlers.jsonPatchOp")),
     };
-    if !operations.iter().all(Value::is_object) {
-        return Err(PatchError::Malformed(
-            "an operation of a JSON patch must be an object",
-        ));
+    for operation in operations {
+        check_operation(operation)?;
     }
     if operations.len() > MAX_OPERATIONS {
         return Err(PatchError::TooManyOperations(operations.len()));
@@ -145,6 +164,43 @@ pub fn json_patch(document: &Value, patch: &Value) -> Result<Value, PatchError> 
             .map_err(|problem| PatchError::Failed { index, problem })?;
     }
     Ok(out)
+}
+
+fn malformed(value: &Value, expected: &'static str) -> PatchError {
+    PatchError::Malformed {
+        found: json_type(value),
+        expected,
+    }
+}
+
+fn json_type(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "bool",
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    }
+}
+
+/// Checks the types of an operation's fields. Null is an absent value, as in Go.
+fn check_operation(operation: &Value) -> Result<(), PatchError> {
+    if !operation.is_object() && !operation.is_null() {
+        return Err(malformed(operation, "handlers.jsonPatchOp"));
+    }
+    for field in ["op", "from", "path"] {
+        if let Some(value) = operation.get(field)
+            && !value.is_string()
+            && !value.is_null()
+        {
+            return Err(PatchError::MalformedOperation {
+                found: json_type(value),
+                field,
+            });
+        }
+    }
+    Ok(())
 }
 
 /// The cost of the operations that have been applied so far.

@@ -4,8 +4,13 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use crate::go_value::{GoSyntaxValue, GoValue, go_type};
 use crate::path::PathElement;
 use crate::types::{FieldType, ResolvedAtom, ScalarAtom};
+
+/// Expected types, as messages name them.
+const NUMERIC: &str = "numeric (int or float)";
+const STRING: &str = "string";
 
 /// Returns everything in an applied configuration that its types do not allow, in upstream's words:
 /// undeclared fields, values of the wrong type, list items without keys, and duplicate list items.
@@ -25,7 +30,13 @@ fn validate_value(field_type: &FieldType, value: &Value, path: &mut String, out:
         } else {
             format!("{path}: ")
         };
-        out.push(format!("{prefix}expected {expected}, got {value}"));
+        // Upstream prints the value in a different way for each expected type.
+        let found = match expected {
+            NUMERIC => go_type(value).to_owned(),
+            STRING => format!("&value.valueUnstructured{{Value:{}}}", GoSyntaxValue(value)),
+            _ => format!("&{{{}}}", GoValue(value)),
+        };
+        out.push(format!("{prefix}expected {expected}, got {found}"));
     };
     match (field_type.resolve(Some(value)), value) {
         (ResolvedAtom::Map(map), Value::Object(fields)) => {
@@ -72,8 +83,8 @@ fn validate_value(field_type: &FieldType, value: &Value, path: &mut String, out:
         (ResolvedAtom::List(_), _) => report_type(path, "list"),
         (ResolvedAtom::Scalar(scalar), value) => {
             let (is_valid, expected) = match scalar {
-                ScalarAtom::Number => (value.is_number(), "numeric (int or float)"),
-                ScalarAtom::String => (value.is_string(), "string"),
+                ScalarAtom::Number => (value.is_number(), NUMERIC),
+                ScalarAtom::String => (value.is_string(), STRING),
                 ScalarAtom::Bool => (value.is_boolean(), "boolean"),
                 ScalarAtom::Any => (!value.is_object() && !value.is_array(), "any scalar"),
             };

@@ -6,6 +6,7 @@
 
 pub mod builtin;
 pub mod discovery;
+pub mod go_json;
 mod kind;
 pub mod openapi;
 mod schemas;

@@ -2,13 +2,14 @@
 //! strict field validation reports.
 
 mod json;
-mod protobuf;
 mod yaml;
 
+use rdd_apiserver_kinds::go_json;
 use serde_json::{Number, Value};
 
-use self::protobuf::ProtobufError;
-use self::yaml::YamlError;
+pub(crate) use self::yaml::YamlError;
+use crate::negotiate;
+use crate::protobuf::{self, ProtobufError};
 use crate::status::ApiError;
 
 /// A decoded body.
@@ -17,6 +18,23 @@ pub(crate) struct DecodedBody {
     pub(crate) value: Value,
     /// An error of strict field validation for each duplicate key.
     pub(crate) duplicates: Vec<String>,
+}
+
+/// Returns the message of an object that fails strict field validation. go-yaml
+/// reports all duplicate keys as one error; as warnings, they come one by one.
+pub(crate) fn strict_message(errors: &[String]) -> String {
+    let is_yaml_key =
+        |error: &str| error.starts_with("line ") && error.ends_with(yaml::DUPLICATE_KEY);
+    let (keys, others): (Vec<&str>, Vec<&str>) = errors
+        .iter()
+        .map(String::as_str)
+        .partition(|error| is_yaml_key(error));
+    let keys = match keys.as_slice() {
+        [] => None,
+        keys => Some(format!("yaml: unmarshal errors:\n  {}", keys.join("\n  "))),
+    };
+    let parts: Vec<&str> = keys.as_deref().into_iter().chain(others).collect();
+    format!("strict decoding error: {}", parts.join(", "))
 }
 
 /// The encoding of a body.
@@ -76,23 +94,49 @@ pub(crate) fn accepted_content_type(
         Some(accepted @ (ContentType::Json | ContentType::Yaml)) => Ok(accepted),
         Some(ContentType::Protobuf) if has_message => Ok(ContentType::Protobuf),
         Some(ContentType::Protobuf) | None => Err(ApiError::unsupported_media(format!(
-            "the body of the request was in an unknown format - accepted media types include: application/json, application/yaml{}",
-            if has_message {
-                ", application/vnd.kubernetes.protobuf"
-            } else {
-                ""
-            }
+            "the body of the request was in an unknown format - accepted media types include: {}",
+            negotiate::MEDIA_TYPES
         ))),
     }
 }
 
+/// Returns the message for a body whose type cannot be determined.
+pub(crate) fn unreadable_type(reason: &str) -> String {
+    format!("couldn't get version/kind; json parse error: {reason}")
+}
+
 /// Returns the message for a body that cannot be decoded.
-pub(crate) fn unreadable(content_type: ContentType, error: &DecodeError) -> String {
-    match content_type {
-        ContentType::Json | ContentType::Yaml => {
-            format!("couldn't get version/kind; json parse error: {error}")
+pub(crate) fn unreadable(error: &DecodeError) -> String {
+    match error {
+        DecodeError::Json(error) => unreadable_type(&error.to_string()),
+        DecodeError::Yaml(error) => error.to_string(),
+        DecodeError::Protobuf(error) => format!("the protobuf body cannot be read: {error}"),
+    }
+}
+
+/// A JSON document that cannot be decoded.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum JsonError {
+    /// Its syntax is invalid, in the words of Go.
+    #[error("{0}")]
+    Syntax(String),
+    /// It has a number that is too large.
+    #[error("json: cannot unmarshal number {0} into Go value of type float64")]
+    NumberRange(String),
+    /// It exceeds a limit.
+    #[error(transparent)]
+    Limit(serde_json::Error),
+}
+
+impl JsonError {
+    fn new(bytes: &[u8], error: serde_json::Error) -> Self {
+        if let Some(message) = go_json::syntax_error(bytes) {
+            return Self::Syntax(message);
         }
-        ContentType::Protobuf => format!("the protobuf body cannot be read: {error}"),
+        match go_json::number_out_of_range(bytes) {
+            Some(number) => Self::NumberRange(number),
+            None => Self::Limit(error),
+        }
     }
 }
 
@@ -101,7 +145,7 @@ pub(crate) fn unreadable(content_type: ContentType, error: &DecodeError) -> Stri
 pub(crate) enum DecodeError {
     /// A JSON body.
     #[error(transparent)]
-    Json(#[from] serde_json::Error),
+    Json(#[from] JsonError),
     /// A YAML body.
     #[error(transparent)]
     Yaml(#[from] YamlError),
@@ -114,11 +158,13 @@ pub(crate) enum DecodeError {
 ///
 /// # Errors
 /// The body is not JSON, or it exceeds a limit.
-pub(crate) fn parse_json(bytes: &[u8]) -> Result<DecodedBody, serde_json::Error> {
-    json::parse(bytes).or_else(|error| match replace_lone_surrogates(bytes) {
-        Some(replaced) => json::parse(&replaced),
-        None => Err(error),
-    })
+pub(crate) fn parse_json(bytes: &[u8]) -> Result<DecodedBody, JsonError> {
+    json::parse(bytes)
+        .or_else(|error| match replace_lone_surrogates(bytes) {
+            Some(replaced) => json::parse(&replaced),
+            None => Err(error),
+        })
+        .map_err(|error| JsonError::new(bytes, error))
 }
 
 /// Parses a YAML body, which may be JSON.

@@ -1,6 +1,7 @@
 //! Decodes `metadata` by the types of `ObjectMeta`: rejects wrong types, and
 //! drops unknown fields.
 
+use rdd_apiserver_kinds::go_json::type_name;
 use serde_json::{Map, Value};
 
 /// The type of a field of `metadata`.
@@ -36,23 +37,17 @@ const FIELDS: &[(&str, MetaFieldType)] = &[
 const OWNER_TEXTS: [&str; 4] = ["apiVersion", "kind", "name", "uid"];
 const OWNER_FLAGS: [&str; 2] = ["controller", "blockOwnerDeletion"];
 
-fn json_type_name(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "bool",
-        Value::Number(_) => "number",
-        Value::String(_) => "string",
-        Value::Array(_) => "array",
-        Value::Object(_) => "object",
-    }
-}
-
 /// Metadata with a value of the wrong type, in the words of kube-apiserver.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ObjectMetaError {
     /// `metadata` is not an object.
     #[error("json: cannot unmarshal {actual} into Go value of type v1.ObjectMeta")]
     NotObject { actual: &'static str },
+    /// `metadata` of a built-in kind is not an object.
+    #[error(
+        "json: cannot unmarshal {actual} into Go struct field {kind}.metadata of type v1.ObjectMeta"
+    )]
+    NotObjectIn { actual: &'static str, kind: String },
     /// A field of `metadata`.
     #[error(
         "json: cannot unmarshal {actual} into Go struct field ObjectMeta.{field} of type {expected}"
@@ -78,9 +73,32 @@ pub(crate) enum ObjectMetaError {
     Time { text: String },
 }
 
+impl ObjectMetaError {
+    /// Returns the error of an object that is decoded as a whole, as those of
+    /// built-in kinds are: the path then begins at the object.
+    pub(crate) fn within(self, kind: &str) -> Self {
+        match self {
+            Self::NotObject { actual } => Self::NotObjectIn {
+                actual,
+                kind: kind.to_owned(),
+            },
+            Self::Field {
+                actual,
+                field,
+                expected,
+            } => Self::Field {
+                actual,
+                field: format!("metadata.{field}"),
+                expected,
+            },
+            other => other,
+        }
+    }
+}
+
 fn mismatch(value: &Value, field: &str, expected: &'static str) -> ObjectMetaError {
     ObjectMetaError::Field {
-        actual: json_type_name(value),
+        actual: type_name(value),
         field: field.to_owned(),
         expected,
     }
@@ -104,7 +122,7 @@ pub(crate) fn decode_object_meta(object: &mut Value) -> Result<Vec<String>, Obje
         }
         other => {
             return Err(ObjectMetaError::NotObject {
-                actual: json_type_name(other),
+                actual: type_name(other),
             });
         }
     };
@@ -223,7 +241,7 @@ fn check_owner_reference(
             map.remove(&key);
         } else if !has_type {
             return Err(ObjectMetaError::OwnerReference {
-                actual: json_type_name(inner),
+                actual: type_name(inner),
                 field: key,
                 expected,
             });

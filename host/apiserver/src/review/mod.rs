@@ -101,7 +101,7 @@ fn read(review: ReviewKind, request: &Parts, body: &[u8]) -> Result<Value, ApiEr
     });
     let syntax = decode::accepted_content_type(content_type, expected)?;
     let sent = decode::parse(syntax, body)
-        .map_err(|why| ApiError::bad_request(decode::unreadable(syntax, &why)))?
+        .map_err(|why| ApiError::bad_request(decode::unreadable(&why)))?
         .value;
     let text = |key: &str| sent.get(key).and_then(Value::as_str).unwrap_or_default();
     if !sent.is_object() || !(text("kind").is_empty() || text("kind") == kind) {

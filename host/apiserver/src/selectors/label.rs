@@ -187,11 +187,9 @@ impl SelectorParser {
             SelectorToken::NotEqual => (LabelOperator::NotIn, vec![self.exact_value()]),
             SelectorToken::Greater | SelectorToken::Less => {
                 let text = self.exact_value();
-                let number = text.parse::<i64>().map_err(|_| SelectorError::Value {
-                    key: key.clone(),
-                    value: text,
-                    reason: "for 'Gt', 'Lt' operators, the value must be an integer".to_owned(),
-                })?;
+                let number = text
+                    .parse::<i64>()
+                    .map_err(|_| SelectorError::Integer(text))?;
                 let comparison = if token == SelectorToken::Greater {
                     LabelOperator::Greater(number)
                 } else {

@@ -52,6 +52,11 @@ pub enum SelectorError {
         /// A sentence.
         reason: String,
     },
+    /// A value of a comparison that is not an integer.
+    #[error(
+        "values[0]: Invalid value: \"{0}\": for 'Gt', 'Lt' operators, the value must be an integer"
+    )]
+    Integer(String),
     /// A backslash in a field selector before a character that needs none.
     #[error("invalid field selector: invalid escape sequence: \\{0}")]
     Escape(String),

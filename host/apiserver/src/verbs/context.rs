@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::write_options::FIELD_MANAGER_MAX_LENGTH;
 use crate::admission::{AdmissionOperation, AdmissionRequest};
-use crate::negotiate::{ObjectShape, ResponseFormat};
+use crate::negotiate::ResponseFormat;
 use crate::path::ResourcePath;
 use crate::policies;
 use crate::query::QueryParams;
@@ -61,14 +61,6 @@ impl HandlerResponse {
 }
 
 impl RequestContext {
-    /// The format of a payload that no `Accept` header transforms.
-    pub(crate) fn plain_format(&self) -> ResponseFormat {
-        ResponseFormat {
-            shape: ObjectShape::Whole,
-            ..self.format
-        }
-    }
-
     pub(crate) fn group(&self) -> &str {
         &self.resource.kind.group
     }

@@ -37,7 +37,9 @@ pub(crate) async fn create(ctx: &RequestContext, body: &[u8]) -> Result<HandlerR
             "resourceVersion should not be set on objects to be created",
         ));
     }
-    let mut response = create_object(ctx, object, &options, &ManagedFieldsPolicy::Update).await?;
+    let mut response = create_object(ctx, object, &options, &ManagedFieldsPolicy::Update)
+        .await
+        .map_err(|error| error.with_warnings(&warnings))?;
     warnings.append(&mut response.warnings);
     response.warnings = warnings;
     Ok(response)
@@ -151,7 +153,13 @@ fn write_guards(ctx: &RequestContext, name: &str) -> Result<Vec<RecordGuard>, Ap
 }
 
 fn already_exists(ctx: &RequestContext, name: &str) -> ApiError {
-    ApiError::already_exists(ctx.group(), &ctx.resource.kind.plural, name)
+    let error = ApiError::already_exists(ctx.group(), &ctx.resource.kind.plural, name);
+    let snapshot = ctx.server.store.snapshot();
+    let existing = snapshot.get(&ctx.key(name)).map(|record| ctx.load(record));
+    match existing {
+        Some(Ok(object)) if meta::is_terminating(&object) => error.of_terminating_object(),
+        _ => error,
+    }
 }
 
 /// Returns 422 for an object of the request's kind.

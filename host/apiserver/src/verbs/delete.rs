@@ -1,10 +1,12 @@
 //! `DELETE` of one object, which terminates first if finalizers hold it.
 
+use rdd_apiserver_kinds::go_json;
 use rdd_apiserver_storage::{CommitError, RecordChange, WritePrecondition};
 use serde_json::{Value, json};
 
 use super::context::{HandlerResponse, OPTIMISTIC_LOCK_MESSAGE, RequestContext, ResponsePayload};
 use super::create;
+use super::request_object;
 use super::write_options;
 use crate::admission::AdmissionOperation;
 use crate::decode::{self, ExpectedKind};
@@ -87,35 +89,47 @@ impl DeleteOptions {
 
     /// Sets the options of a body, except `dryRun`, whose values are returned.
     fn fill_from_body(&mut self, value: &Value) -> Result<Vec<String>, ApiError> {
-        let wrong_type = |field: &str| {
+        let wrong_type = |value: &Value, field: &str, expected: &str| {
             ApiError::bad_request(format!(
-                "json: cannot unmarshal into Go struct field DeleteOptions.{field}"
+                "json: cannot unmarshal {} into Go struct field {field} of type {expected}",
+                go_json::type_name(value)
             ))
         };
-        let text = |parent: &Value, field: &str| match parent.get(field) {
+        let text = |value: Option<&Value>, field: &str, expected: &str| match value {
             None | Some(Value::Null) => Ok(None),
             Some(Value::String(text)) => Ok(Some(text.clone())),
-            Some(_) => Err(wrong_type(field)),
+            Some(other) => Err(wrong_type(other, field, expected)),
         };
-        self.grace_period_seconds = match value.get("gracePeriodSeconds") {
-            None | Some(Value::Null) => None,
-            Some(number) => Some(
-                number
-                    .as_i64()
-                    .ok_or_else(|| wrong_type("gracePeriodSeconds"))?,
-            ),
-        };
-        self.propagation_policy = text(value, "propagationPolicy")?;
+        self.grace_period_seconds =
+            match value.get("gracePeriodSeconds") {
+                None | Some(Value::Null) => None,
+                Some(number) => Some(number.as_i64().ok_or_else(|| {
+                    wrong_type(number, "DeleteOptions.gracePeriodSeconds", "int64")
+                })?),
+            };
+        self.propagation_policy = text(
+            value.get("propagationPolicy"),
+            "DeleteOptions.propagationPolicy",
+            "v1.DeletionPropagation",
+        )?;
         self.orphan_dependents = match value.get("orphanDependents") {
             None | Some(Value::Null) => None,
             Some(flag) => Some(
                 flag.as_bool()
-                    .ok_or_else(|| wrong_type("orphanDependents"))?,
+                    .ok_or_else(|| wrong_type(flag, "DeleteOptions.orphanDependents", "bool"))?,
             ),
         };
         if let Some(preconditions) = value.get("preconditions") {
-            self.precondition_uid = text(preconditions, "uid")?;
-            self.precondition_resource_version = text(preconditions, "resourceVersion")?;
+            self.precondition_uid = text(
+                preconditions.get("uid"),
+                "Preconditions.preconditions.uid",
+                "types.UID",
+            )?;
+            self.precondition_resource_version = text(
+                preconditions.get("resourceVersion"),
+                "Preconditions.preconditions.resourceVersion",
+                "string",
+            )?;
         }
         match value.get("dryRun") {
             None | Some(Value::Null) => Ok(Vec::new()),
@@ -123,7 +137,7 @@ impl DeleteOptions {
                 .iter()
                 .map(|item| item.as_str().unwrap_or_default().to_owned())
                 .collect()),
-            Some(_) => Err(wrong_type("dryRun")),
+            Some(other) => Err(wrong_type(other, "DeleteOptions.dryRun", "[]string")),
         }
     }
 
@@ -162,8 +176,11 @@ fn decode_options(ctx: &RequestContext, body: &[u8]) -> Result<Value, ApiError> 
     });
     let content_type = decode::accepted_content_type(content_type, expected)?;
     let value = decode::parse(content_type, body)
-        .map_err(|error| ApiError::bad_request(decode::unreadable(content_type, &error)))?
+        .map_err(|error| ApiError::bad_request(decode::unreadable(&error)))?
         .value;
+    if let Some(reason) = go_json::type_meta_error(&value) {
+        return Err(ApiError::bad_request(decode::unreadable_type(&reason)));
+    }
     let kind = value
         .get("kind")
         .and_then(Value::as_str)
@@ -173,14 +190,9 @@ fn decode_options(ctx: &RequestContext, body: &[u8]) -> Result<Value, ApiError> 
         .and_then(Value::as_str)
         .unwrap_or_default();
     if !kind.is_empty() && kind != "DeleteOptions" {
-        return Err(ApiError::bad_request(format!(
-            "no kind {kind:?} is registered for version {version:?}"
+        return Err(ApiError::bad_request(request_object::unknown_kind(
+            version, kind,
         )));
-    }
-    if !value.is_object() {
-        return Err(ApiError::bad_request(
-            "couldn't get version/kind; json parse error: the body is not an object",
-        ));
     }
     Ok(value)
 }

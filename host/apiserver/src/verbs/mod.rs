@@ -2,6 +2,7 @@
 
 pub(crate) mod context;
 
+mod apply;
 pub(crate) mod collection;
 pub(crate) mod create;
 pub(crate) mod delete;

@@ -1,12 +1,12 @@
-//! `PATCH`: JSON patch, JSON merge patch, strategic merge patch, and server-side
-//! apply.
+//! `PATCH`: JSON patch, JSON merge patch, and strategic merge patch.
 
-use rdd_apiserver_fieldmanager as fieldmanager;
-use serde_json::Value;
+use rdd_apiserver_fieldmanager::{self as fieldmanager, GoValue};
+use rdd_apiserver_kinds::{builtin, go_json};
+use serde_json::{Map, Value};
 
+use super::apply::apply;
 use super::context::{HandlerResponse, RequestContext};
-use super::create;
-use super::request_object;
+use super::request_object::{self, NormalizeError};
 use super::scale;
 use super::update::{self, ObjectUpdate, UpdateKind};
 use super::write_options::{FieldValidation, WriteOptions};
@@ -14,7 +14,7 @@ use crate::decode;
 use crate::managed_fields;
 use crate::meta;
 use crate::resource::ResourceStrategy;
-use crate::status::{ALREADY_EXISTS, ApiError, StatusCause};
+use crate::status::{ApiError, StatusCause};
 use crate::strategic;
 
 /// The kind of a patch, by its media type.
@@ -66,11 +66,6 @@ pub(crate) async fn patch(ctx: &RequestContext, body: &[u8]) -> Result<HandlerRe
     let document = decode::parse_json(body)
         .map_err(|error| ApiError::bad_request(format!("error decoding patch: {error}")))?;
     let patch = document.value;
-    if kind == PatchKind::MergePatch && !patch.is_object() {
-        return Err(ApiError::bad_request(
-            "error decoding patch: json: cannot unmarshal the body into a map",
-        ));
-    }
     let patched = |document: &Value| {
         match kind {
             PatchKind::JsonPatch => fieldmanager::json_patch(document, &patch),
@@ -83,7 +78,7 @@ pub(crate) async fn patch(ctx: &RequestContext, body: &[u8]) -> Result<HandlerRe
     }
     update::guaranteed_update(ctx, &options, UpdateKind::Patch, |live| {
         let patched = patched(live)?;
-        decode_patched(ctx, patched, document.duplicates.clone(), &options)
+        decode_patched(ctx, patched, None, document.duplicates.clone(), &options)
     })
     .await
 }
@@ -96,39 +91,59 @@ async fn strategic_merge_patch(
 ) -> Result<HandlerResponse, ApiError> {
     let document =
         decode::parse_json(body).map_err(|error| ApiError::bad_request(error.to_string()))?;
-    let (Some(patch), ResourceStrategy::Builtin(builtin)) =
-        (document.value.as_object(), &ctx.resource.strategy)
+    // Null is an empty patch.
+    let empty = Value::Object(Map::new());
+    let sent = match &document.value {
+        Value::Null => &empty,
+        value => value,
+    };
+    let (Value::Object(patch), ResourceStrategy::Builtin(builtin)) = (sent, &ctx.resource.strategy)
     else {
-        return Err(ApiError::bad_request(
-            "json: cannot unmarshal the body into a map",
-        ));
+        return Err(ApiError::bad_request(go_json::cannot_unmarshal(
+            sent,
+            "map[string]interface {}",
+        )));
     };
     update::guaranteed_update(ctx, options, UpdateKind::Patch, |live| {
         let patched = strategic::apply(live, patch, builtin.kind.schema())
             .map_err(|error| ApiError::untyped(error.to_string()))?;
-        decode_patched(ctx, patched, document.duplicates.clone(), options)
+        let duplicates = document.duplicates.clone();
+        decode_patched(ctx, patched, Some(sent), duplicates, options)
     })
     .await
 }
 
-/// Returns 422 for the result of a patch.
-fn invalid_patch(patched: &Value, reason: &str) -> ApiError {
+/// Returns 422 for the result of a patch. `shown` is what the message quotes.
+fn invalid_patch(shown: String, reason: &str) -> ApiError {
     ApiError::invalid(
         "",
         "",
         "",
-        vec![StatusCause::invalid(
-            "patch",
-            &Value::from(patched.to_string()),
-            reason,
-        )],
+        vec![StatusCause::invalid("patch", &shown.into(), reason)],
     )
 }
 
+/// Returns why a patched object of another kind is no object of the request's kind:
+/// it is first decoded as the kind that it names.
+fn other_kind_error(ctx: &RequestContext, version: &str, kind: &str, patched: &Value) -> String {
+    let expected = &ctx.resource.kind;
+    let named = builtin::kinds()
+        .iter()
+        .find(|known| known.kind.kind == kind && known.kind.api_version() == version);
+    match named.map(|named| named.decode(&mut patched.clone())) {
+        Some(Ok(_)) => request_object::unknown_conversion(expected, kind),
+        Some(Err(error)) => error.to_string(),
+        None => request_object::unknown_kind(version, kind),
+    }
+}
+
 /// Checks and normalizes the result of a patch, like an object in a body.
+/// `strategic_patch` is the patch if it is a strategic merge patch: it is then what
+/// messages quote, and the result is converted without JSON.
 fn decode_patched(
     ctx: &RequestContext,
     mut patched: Value,
+    strategic_patch: Option<&Value>,
     mut strict_errors: Vec<String>,
     options: &WriteOptions,
 ) -> Result<ObjectUpdate, ApiError> {
@@ -141,28 +156,37 @@ fn decode_patched(
             .to_owned()
     };
     let (sent_version, sent_kind) = (text("apiVersion"), text("kind"));
+    let original = patched.clone();
+    let shown = || match strategic_patch {
+        Some(patch) => GoValue(patch).to_string(),
+        None => original.to_string(),
+    };
     if !patched.is_object() {
         return Err(invalid_patch(
-            &patched,
+            shown(),
             "the patched document is not an object",
         ));
     }
     if ctx.resource.is_builtin() {
         let differs = |sent: &str, expected: &str| !sent.is_empty() && sent != expected;
-        if differs(&sent_kind, &kind.kind) || differs(&sent_version, &kind.api_version()) {
-            let reason =
-                format!("no kind {sent_kind:?} is registered for version {sent_version:?}");
-            return Err(invalid_patch(&patched, &reason));
+        if strategic_patch.is_none()
+            && (differs(&sent_kind, &kind.kind) || differs(&sent_version, &kind.api_version()))
+        {
+            let reason = other_kind_error(ctx, &sent_version, &sent_kind, &patched);
+            return Err(invalid_patch(shown(), &reason));
         }
         if let Some(root) = patched.as_object_mut() {
             root.insert("apiVersion".to_owned(), kind.api_version().into());
             root.insert("kind".to_owned(), kind.kind.as_str().into());
         }
     }
-    let original = patched.clone();
+    let reason = |error: &NormalizeError| match strategic_patch {
+        Some(_) => strategic::conversion_message(error),
+        None => error.to_string(),
+    };
     strict_errors.extend(
         request_object::normalize(ctx, &mut patched)
-            .map_err(|error| invalid_patch(&original, &error.to_string()))?,
+            .map_err(|error| invalid_patch(shown(), &reason(&error)))?,
     );
     if !ctx.resource.is_builtin() && sent_version != kind.api_version() {
         return Err(ApiError::bad_request(format!(
@@ -173,8 +197,8 @@ fn decode_patched(
     let warnings = match options.validation {
         FieldValidation::Strict if !strict_errors.is_empty() => {
             return Err(invalid_patch(
-                &original,
-                &format!("strict decoding error: {}", strict_errors.join(", ")),
+                shown(),
+                &decode::strict_message(&strict_errors),
             ));
         }
         FieldValidation::Ignore => Vec::new(),
@@ -189,7 +213,7 @@ fn decode_patched(
 }
 
 /// Checks that the object is the one that the path names.
-fn ensure_name(ctx: &RequestContext, object: &mut Value) -> Result<(), ApiError> {
+pub(super) fn ensure_name(ctx: &RequestContext, object: &mut Value) -> Result<(), ApiError> {
     let (sent, name) = (meta::text(object, "name"), ctx.name());
     if sent.is_empty() {
         return Err(ApiError::bad_request(format!(
@@ -202,116 +226,4 @@ fn ensure_name(ctx: &RequestContext, object: &mut Value) -> Result<(), ApiError>
         )));
     }
     request_object::ensure_namespace(ctx, object)
-}
-
-/// Applies a configuration (server-side apply), and creates the object if it does
-/// not exist.
-async fn apply(
-    ctx: &RequestContext,
-    body: &[u8],
-    options: &WriteOptions,
-) -> Result<HandlerResponse, ApiError> {
-    let document = decode::parse_yaml(body)
-        .map_err(|error| ApiError::bad_request(format!("error decoding YAML: {error}")))?;
-    let mut applied = document.value;
-    let kind = &ctx.resource.kind;
-    if ctx.path.subresource.as_deref() == Some("scale") {
-        return Err(ApiError::unsupported_media(
-            "the body of the request was in an unknown format - accepted media types of scale include: application/json-patch+json, application/merge-patch+json",
-        ));
-    }
-    if !applied.is_object() {
-        return Err(ApiError::bad_request(
-            "error decoding YAML: the body is not an object",
-        ));
-    }
-    let text = |key: &str| {
-        applied
-            .get(key)
-            .and_then(Value::as_str)
-            .unwrap_or_default()
-            .to_owned()
-    };
-    let (sent_version, sent_kind) = (text("apiVersion"), text("kind"));
-    if sent_kind.is_empty() {
-        return Err(ApiError::bad_request(
-            "Object 'Kind' is missing in the applied configuration",
-        ));
-    }
-    if sent_version != kind.api_version() || sent_kind != kind.kind {
-        return Err(ApiError::bad_request(format!(
-            "Incorrect version specified in apply patch. Specified patch version: {sent_version}, Kind={sent_kind}, expected: {}, Kind={}",
-            kind.api_version(),
-            kind.kind
-        )));
-    }
-    if applied
-        .pointer("/metadata/managedFields")
-        .is_some_and(|fields| !fields.is_null())
-    {
-        return Err(ApiError::bad_request("metadata.managedFields must be nil"));
-    }
-    meta::object_meta::decode_object_meta(&mut applied)
-        .map_err(|error| request_object::decode_error(ctx, &kind.kind, error))?;
-    meta::edit(&mut applied, |meta| {
-        meta.remove("managedFields");
-    });
-    if meta::text(&applied, "name").is_empty() {
-        let name = ctx.name().to_owned();
-        meta::set(&mut applied, "name", &name);
-    }
-    ensure_name(ctx, &mut applied)?;
-    let warnings =
-        request_object::handle_strict_errors(ctx, options.validation, document.duplicates)?;
-    let key = ctx.key(ctx.name());
-    if ctx.server.store.snapshot().get(&key).is_none() {
-        if ctx.path.subresource.is_some() {
-            return Err(ctx.not_found(ctx.name()));
-        }
-        match create_applied(ctx, &applied, options, warnings.clone()).await {
-            // Another writer has created it meanwhile: update it.
-            Err(error) if error.reason() == ALREADY_EXISTS => {}
-            result => return result,
-        }
-    }
-    update::guaranteed_update(ctx, options, UpdateKind::Patch, |live| {
-        let mut object = managed_fields::apply(ctx, Some(live), &applied, options)?;
-        let strict_errors = request_object::normalize(ctx, &mut object)
-            .map_err(|error| ApiError::untyped(error.to_string()))?;
-        if let (FieldValidation::Strict, Some(first)) = (options.validation, strict_errors.first())
-        {
-            return Err(ApiError::untyped(first.clone()));
-        }
-        Ok(ObjectUpdate {
-            object,
-            warnings: warnings.clone(),
-            is_applied: true,
-        })
-    })
-    .await
-}
-
-async fn create_applied(
-    ctx: &RequestContext,
-    applied: &Value,
-    options: &WriteOptions,
-    warnings: Vec<String>,
-) -> Result<HandlerResponse, ApiError> {
-    let uid = meta::text(applied, "uid");
-    if !uid.is_empty() {
-        // No object has this uid, and a new one gets its uid from the server.
-        let cause = StatusCause::invalid("metadata.uid", &uid.into(), "field is immutable");
-        return Err(create::invalid_object(
-            ctx,
-            applied,
-            vec![cause.clone(), cause],
-        ));
-    }
-    let mut object = managed_fields::apply(ctx, None, applied, options)?;
-    request_object::normalize(ctx, &mut object)
-        .map_err(|error| ApiError::untyped(error.to_string()))?;
-    let mut response =
-        create::create_object(ctx, object, options, &create::ManagedFieldsPolicy::Applied).await?;
-    response.warnings.extend(warnings);
-    Ok(response)
 }

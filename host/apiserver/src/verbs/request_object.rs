@@ -2,11 +2,12 @@
 
 use std::fmt::Display;
 
-use serde_json::Value;
+use rdd_apiserver_kinds::{ResourceKind, builtin, go_json};
+use serde_json::{Map, Value};
 
 use super::context::RequestContext;
 use super::write_options::FieldValidation;
-use crate::decode::{self, DecodedBody, ExpectedKind};
+use crate::decode::{self, DecodeError, DecodedBody, ExpectedKind, JsonError};
 use crate::encode::EncodedObject;
 use crate::limits;
 use crate::meta;
@@ -48,21 +49,27 @@ pub(crate) fn decode_body(ctx: &RequestContext, body: &[u8]) -> Result<RequestOb
     let content_type = decode::accepted_content_type(content_type, expected)?;
     let unrecognized = |reason: String| {
         ApiError::bad_request(format!(
-            "the object provided is unrecognized (must be of type {}): {reason}",
-            kind.kind
+            "the object provided is unrecognized (must be of type {}): {reason} ({})",
+            kind.kind,
+            summarize(body)
         ))
     };
     let DecodedBody {
         mut value,
         duplicates,
-    } = decode::parse(content_type, body)
-        .map_err(|error| unrecognized(decode::unreadable(content_type, &error)))?;
-    if !value.is_object() {
-        return Err(unrecognized(
-            "couldn't get version/kind; json parse error: the body is not an object".to_owned(),
-        ));
+    } = decode::parse(content_type, body).map_err(|error| match error {
+        DecodeError::Json(error @ JsonError::NumberRange(_)) => {
+            decode_error(ctx, &kind.kind, error)
+        }
+        error => unrecognized(decode::unreadable(&error)),
+    })?;
+    if let Some(reason) = go_json::type_meta_error(&value) {
+        return Err(unrecognized(decode::unreadable_type(&reason)));
     }
-    check_type_meta(ctx, &mut value, &unrecognized)?;
+    if value.is_null() {
+        value = Value::Object(Map::new());
+    }
+    check_type_meta(ctx, &mut value, body, &unrecognized)?;
     let mut strict_errors = duplicates;
     strict_errors
         .extend(normalize(ctx, &mut value).map_err(|error| decode_error(ctx, &kind.kind, error))?);
@@ -72,10 +79,52 @@ pub(crate) fn decode_body(ctx: &RequestContext, body: &[u8]) -> Result<RequestOb
     })
 }
 
+/// Returns the beginning of a body as messages show it: an object as text,
+/// anything else in hexadecimal digits.
+fn summarize(body: &[u8]) -> String {
+    /// What kube-apiserver shows.
+    const MAX_BYTES: usize = 30;
+    if body.is_empty() {
+        return "<empty>".to_owned();
+    }
+    let shown = body.get(..MAX_BYTES).unwrap_or(body);
+    let mut out = if body.starts_with(b"{") {
+        String::from_utf8_lossy(shown).into_owned()
+    } else {
+        shown.iter().map(|byte| format!("{byte:02x}")).collect()
+    };
+    if shown.len() < body.len() {
+        out.push_str(" ...");
+    }
+    out
+}
+
+/// What messages name as the collection of known kinds.
+pub(crate) const SCHEME: &str = "rdd-apiserver";
+
+/// Returns the message for a kind that is not built in.
+pub(crate) fn unknown_kind(api_version: &str, kind: &str) -> String {
+    format!("no kind {kind:?} is registered for version {api_version:?} in scheme \"{SCHEME}\"")
+}
+
+/// Returns the message for an object of another kind than the request's.
+pub(crate) fn unknown_conversion(expected: &ResourceKind, sent_kind: &str) -> String {
+    // The Go package of the internal type: events of both groups share one.
+    let package = match expected.group.as_str() {
+        "" | "events.k8s.io" => "core",
+        group => group.split('.').next().unwrap_or(group),
+    };
+    format!(
+        "converting ({}.{sent_kind}) to ({package}.{}): unknown conversion",
+        expected.version, expected.kind
+    )
+}
+
 /// Checks `apiVersion` and `kind`, and sets those of a built-in kind.
 fn check_type_meta(
     ctx: &RequestContext,
     value: &mut Value,
+    body: &[u8],
     unrecognized: &impl Fn(String) -> ApiError,
 ) -> Result<(), ApiError> {
     let expected = &ctx.resource.kind;
@@ -100,10 +149,7 @@ fn check_type_meta(
             return Err(decode_error(
                 ctx,
                 &sent_kind,
-                format!(
-                    "converting ({}.{sent_kind}) to ({}): unknown conversion",
-                    expected.version, expected.kind
-                ),
+                unknown_conversion(expected, &sent_kind),
             ));
         }
         if let Some(root) = value.as_object_mut() {
@@ -114,7 +160,8 @@ fn check_type_meta(
     }
     if sent_kind.is_empty() {
         return Err(unrecognized(format!(
-            "Object 'Kind' is missing in '{value}'"
+            "Object 'Kind' is missing in '{}'",
+            String::from_utf8_lossy(body)
         )));
     }
     if sent_version != api_version {
@@ -132,8 +179,8 @@ pub(crate) enum NormalizeError {
     #[error(transparent)]
     ObjectMeta(#[from] ObjectMetaError),
     /// In the fields of a built-in kind.
-    #[error("{0}")]
-    Builtin(String),
+    #[error(transparent)]
+    Builtin(#[from] builtin::DecodeError),
     /// In the metadata of an embedded object.
     #[error("{0}")]
     Embedded(String),
@@ -149,13 +196,17 @@ pub(crate) fn normalize(
     ctx: &RequestContext,
     object: &mut Value,
 ) -> Result<Vec<String>, NormalizeError> {
-    let mut unknown = meta::object_meta::decode_object_meta(object)?;
+    let kind = &ctx.resource.kind.kind;
+    let mut unknown = meta::object_meta::decode_object_meta(object).map_err(|error| {
+        if ctx.resource.is_builtin() {
+            error.within(kind)
+        } else {
+            error
+        }
+    })?;
     match &ctx.resource.strategy {
         ResourceStrategy::Builtin(builtin) => {
-            let fields = builtin
-                .decode(object)
-                .map_err(|error| NormalizeError::Builtin(error.to_string()))?;
-            unknown.extend(fields);
+            unknown.extend(builtin.decode(object)?);
         }
         ResourceStrategy::Custom(custom) => {
             custom
@@ -193,7 +244,7 @@ pub(crate) fn handle_strict_errors(
         FieldValidation::Strict => Err(decode_error(
             ctx,
             &ctx.resource.kind.kind,
-            format!("strict decoding error: {}", strict_errors.join(", ")),
+            decode::strict_message(&strict_errors),
         )),
     }
 }

@@ -44,7 +44,8 @@ pub(crate) async fn update(ctx: &RequestContext, body: &[u8]) -> Result<HandlerR
         .unwrap_or_default();
     if !scale.is_object() || !matches!(kind, "" | "Scale") {
         return Err(ApiError::bad_request(format!(
-            "no kind {kind:?} is registered for the type v1.Scale"
+            "no kind is registered for the type v1.Scale in scheme \"{}\"",
+            request_object::SCHEME
         )));
     }
     meta::object_meta::decode_object_meta(&mut scale)

@@ -1,7 +1,7 @@
 //! `PUT`, and the update that `PATCH` and scale share: read, change, validate,
 //! commit, and retry if the object has changed meanwhile.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rdd_apiserver_storage::{CommitError, RecordChange, StoredRecord, WritePrecondition};
 use serde_json::Value;
@@ -96,6 +96,28 @@ pub(crate) async fn guaranteed_update(
     kind: UpdateKind,
     make: impl Fn(&Value) -> Result<ObjectUpdate, ApiError> + Send + Sync,
 ) -> Result<HandlerResponse, ApiError> {
+    // An error has the warnings of the object that it is about.
+    let warnings: Mutex<Vec<String>> = Mutex::default();
+    let make = |live: &Value| {
+        let update = make(live)?;
+        warnings
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone_from(&update.warnings);
+        Ok(update)
+    };
+    let result = update_until_committed(ctx, options, kind, make).await;
+    result.map_err(|error| {
+        error.with_warnings(&warnings.lock().unwrap_or_else(PoisonError::into_inner))
+    })
+}
+
+async fn update_until_committed(
+    ctx: &RequestContext,
+    options: &WriteOptions,
+    kind: UpdateKind,
+    make: impl Fn(&Value) -> Result<ObjectUpdate, ApiError> + Send + Sync,
+) -> Result<HandlerResponse, ApiError> {
     let name = ctx.name();
     let key = ctx.key(name);
     for _ in 0..MAX_ATTEMPTS {
@@ -119,6 +141,7 @@ pub(crate) async fn guaranteed_update(
         if !applied {
             object = managed_fields::update(ctx, Some(&live), object, &options.manager, now)?;
         }
+        restore_deletion_time(&mut object, &live);
         update_generation(ctx, &mut object, &live);
         meta::drop_empty_fields(&mut object);
         limits::check(&object)?;
@@ -230,6 +253,21 @@ fn check_resource_version(
     Ok(sent != 0 && kind == UpdateKind::Update)
 }
 
+/// Returns the key that kube-apiserver has for the object, which its messages name.
+fn storage_key(ctx: &RequestContext) -> String {
+    let kind = &ctx.resource.kind;
+    let has_group = !ctx.resource.is_builtin() || kind.group == crate::crd::GROUP;
+    let group = if has_group {
+        format!("{}/", kind.group)
+    } else {
+        String::new()
+    };
+    let namespace = ctx
+        .namespace()
+        .map_or_else(String::new, |namespace| format!("{namespace}/"));
+    format!("/registry/{group}{}/{namespace}{}", kind.plural, ctx.name())
+}
+
 /// Checks `uid` in the new object, and sets the current one if it is empty.
 fn check_uid(
     ctx: &RequestContext,
@@ -241,7 +279,10 @@ fn check_uid(
     if kind == UpdateKind::Update && !sent.is_empty() && sent != uid {
         return Err(ctx.conflict(
             ctx.name(),
-            &format!("Precondition failed: UID in precondition: {sent}, UID in object meta: {uid}"),
+            &format!(
+                "StorageError: invalid object, Code: 4, Key: {}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: {sent}, UID in object meta: {uid}",
+                storage_key(ctx)
+            ),
         ));
     }
     if sent.is_empty() {
@@ -278,10 +319,7 @@ fn prepare_for_update(ctx: &RequestContext, object: &mut Value, live: &Value) {
         }
     }
     let live_field = |key: &str| live.pointer(&format!("/metadata/{key}")).cloned();
-    let (created, deleted) = (
-        live_field("creationTimestamp"),
-        live_field("deletionTimestamp"),
-    );
+    let created = live_field("creationTimestamp");
     let (grace, generation) = (
         live_field("deletionGracePeriodSeconds"),
         live_field("generation"),
@@ -297,9 +335,6 @@ fn prepare_for_update(ctx: &RequestContext, object: &mut Value, live: &Value) {
         };
         set("creationTimestamp", created);
         set("generation", generation);
-        if deleted.is_some() {
-            set("deletionTimestamp", deleted);
-        }
         if grace.is_some() && !meta.contains_key("deletionGracePeriodSeconds") {
             meta.insert(
                 "deletionGracePeriodSeconds".to_owned(),
@@ -308,6 +343,16 @@ fn prepare_for_update(ctx: &RequestContext, object: &mut Value, live: &Value) {
         }
         meta.remove("selfLink");
     });
+}
+
+/// Resets the time of a deletion, which no update can change. The manager owns the
+/// field nevertheless, as in kube-apiserver, and so this follows the tracking.
+fn restore_deletion_time(object: &mut Value, live: &Value) {
+    if let Some(time) = live.pointer("/metadata/deletionTimestamp") {
+        meta::edit(object, |meta| {
+            meta.insert("deletionTimestamp".to_owned(), time.clone());
+        });
+    }
 }
 
 /// Sets a top-level field; `None` removes it.

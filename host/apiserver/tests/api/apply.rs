@@ -2,7 +2,9 @@
 
 use serde_json::json;
 
-use crate::client::{APPLY, CONFIG_MAPS, TestClient, WIDGETS, config_map, sized_version, widget};
+use crate::client::{
+    APPLY, ApiResponse, CONFIG_MAPS, TestClient, WIDGETS, config_map, sized_version, widget,
+};
 
 #[tokio::test]
 async fn managers_own_the_fields_that_they_apply() {
@@ -106,4 +108,113 @@ async fn updates_are_tracked_under_the_client_name() {
         (&json!("tests"), &json!("Update"))
     );
     assert_eq!(entry["fieldsV1"]["f:data"]["f:k"], json!({}));
+}
+
+fn message(response: &ApiResponse) -> &str {
+    response.body["message"].as_str().unwrap_or_default()
+}
+
+#[tokio::test]
+async fn an_apply_of_another_type_is_refused() {
+    let client = TestClient::new().await;
+    client.define_widgets(sized_version()).await;
+    let (path, core) = (
+        format!("{WIDGETS}/w?fieldManager=m"),
+        format!("{CONFIG_MAPS}/a?fieldManager=m"),
+    );
+    for (path, body, expected) in [
+        (&path, "", "invalid object type: /, Kind="),
+        (&path, "kind: Widget", "invalid object type: /, Kind=Widget"),
+        (
+            &path,
+            "apiVersion: example.com/v2\nkind: Widget",
+            "invalid object type: example.com/v2, Kind=Widget",
+        ),
+        (
+            &core,
+            "apiVersion: v1\nkind: Secret",
+            "invalid object type: /v1, Kind=Secret",
+        ),
+        (
+            &path,
+            "a: [",
+            "error decoding YAML: error converting YAML to JSON: yaml: line 1: did not find expected node content",
+        ),
+        (
+            &path,
+            "[a]",
+            "error decoding YAML: error unmarshaling JSON: while decoding JSON: json: cannot unmarshal array into Go value of type map[string]interface {}",
+        ),
+    ] {
+        let response = client
+            .send("PATCH", path, &[("content-type", APPLY)], body)
+            .await;
+        assert_eq!((response.code, message(&response)), (400, expected));
+    }
+}
+
+#[tokio::test]
+async fn an_apply_that_its_schema_does_not_allow_names_the_object_as_it_was_sent() {
+    let client = TestClient::new().await;
+    client.define_widgets(sized_version()).await;
+    let path = format!("{WIDGETS}/w?fieldManager=m");
+    for (spec, expected) in [
+        (
+            json!({"nope": 1}),
+            ".spec.nope: field not declared in schema",
+        ),
+        (
+            json!([{"x": true}]),
+            ".spec: expected map, got &{[map[x:true]]}",
+        ),
+    ] {
+        let response = client.patch(&path, APPLY, &widget("w", spec)).await;
+        assert_eq!(
+            (response.code, message(&response)),
+            (
+                500,
+                &*format!(
+                    "failed to create typed patch object (/w; example.com/v1, Kind=Widget): {expected}"
+                )
+            )
+        );
+    }
+    let made = client
+        .patch(&path, APPLY, &widget("w", json!({"size": 1})))
+        .await;
+    assert_eq!(
+        (made.code, &made.body["metadata"]["namespace"]),
+        (201, &json!("default"))
+    );
+}
+
+#[tokio::test]
+async fn a_scale_is_not_applied() {
+    let client = TestClient::new().await;
+    let mut version = sized_version();
+    version["subresources"]["scale"] =
+        json!({"specReplicasPath": ".spec.size", "statusReplicasPath": ".status.size"});
+    client.define_widgets(version).await;
+    let one = format!("{WIDGETS}/w?fieldManager=one");
+    client
+        .patch(&one, APPLY, &widget("w", json!({"size": 1})))
+        .await;
+    let scale = |replicas: u32| json!({"apiVersion": "autoscaling/v1", "kind": "Scale", "metadata": {"name": "w"}, "spec": {"replicas": replicas}});
+    let path = format!("{WIDGETS}/w/scale?fieldManager=two");
+    let conflict = client.patch(&path, APPLY, &scale(3)).await;
+    assert_eq!(conflict.reason(), (409, "Conflict"));
+    let forced = client
+        .patch(&format!("{path}&force=true"), APPLY, &scale(3))
+        .await;
+    assert_eq!(
+        (forced.code, message(&forced)),
+        (
+            500,
+            "failed to convert new object (/w; autoscaling/v1, Kind=Scale) to proper version: request to convert CR to an invalid group/version: autoscaling/v1"
+        )
+    );
+    assert_eq!(
+        client.get(&format!("{WIDGETS}/w")).await.body["spec"]["size"],
+        1
+    );
 }

@@ -101,3 +101,21 @@ async fn preconditions_and_propagation_policies_are_checked() {
         404
     );
 }
+
+/// As in kube-apiserver, the time itself does not change, but its owner does.
+#[tokio::test]
+async fn a_patch_of_the_deletion_time_is_tracked_and_has_no_effect() {
+    let client = TestClient::new().await;
+    let mut held = config_map("a");
+    held["metadata"]["finalizers"] = json!(["example.com/hold"]);
+    client.post(CONFIG_MAPS, &held).await;
+    let path = format!("{CONFIG_MAPS}/a");
+    let deleted = client.delete(&path).await;
+    let later = json!({"metadata": {"deletionTimestamp": "2100-01-01T00:00:00Z"}});
+    let patched = client.patch(&path, MERGE, &later).await;
+    assert_eq!(
+        patched.body["metadata"]["deletionTimestamp"],
+        deleted.body["metadata"]["deletionTimestamp"]
+    );
+    assert!(patched.resource_version() > deleted.resource_version());
+}

@@ -101,3 +101,20 @@ async fn unknown_paths_are_refused_in_the_form_of_their_group() {
             .starts_with("v1.35.")
     );
 }
+
+/// `kubectl describe namespace` reads them.
+#[tokio::test]
+async fn quotas_and_limits_can_be_read_but_not_made() {
+    let client = TestClient::new().await;
+    for (plural, kind) in [
+        ("resourcequotas", "ResourceQuota"),
+        ("limitranges", "LimitRange"),
+    ] {
+        let path = format!("/api/v1/namespaces/default/{plural}");
+        let list = client.get(&path).await;
+        assert_eq!(list.body["kind"], format!("{kind}List"));
+        assert_eq!(list.names(), Vec::<&str>::new());
+        let object = json!({"apiVersion": "v1", "kind": kind, "metadata": {"name": "a"}});
+        assert_eq!(client.post(&path, &object).await.code, 405);
+    }
+}

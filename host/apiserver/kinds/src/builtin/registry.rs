@@ -29,6 +29,10 @@ const NAMESPACE_VERBS: [&str; 7] = [
     "create", "delete", "get", "list", "patch", "update", "watch",
 ];
 
+/// Kinds whose objects the server would not act on, and of which there are none:
+/// clients read them to show that.
+const READ_VERBS: [&str; 3] = ["get", "list", "watch"];
+
 static KINDS: LazyLock<Vec<BuiltinKind>> = LazyLock::new(|| {
     vec![
         namespace_kind(),
@@ -41,6 +45,14 @@ static KINDS: LazyLock<Vec<BuiltinKind>> = LazyLock::new(|| {
         crd_kind(),
         admission_policy_kind(),
         admission_policy_binding_kind(),
+        read_only_kind(
+            ("resourcequotas", "ResourceQuota", "quota"),
+            "io.k8s.api.core.v1.ResourceQuota",
+        ),
+        read_only_kind(
+            ("limitranges", "LimitRange", "limits"),
+            "io.k8s.api.core.v1.LimitRange",
+        ),
     ]
 });
 
@@ -121,6 +133,15 @@ fn builtin_kind(
         schema,
         strategy: rules,
     }
+}
+
+/// Returns a kind of the core group that clients can read but not write. `names`
+/// are the plural, the kind, and the short name.
+fn read_only_kind(names: (&'static str, &str, &str), schema: &'static str) -> BuiltinKind {
+    let (plural, name, short_name) = names;
+    let mut kind = core_kind(plural, name, &[short_name]);
+    kind.verbs = READ_VERBS.to_vec();
+    builtin_kind(kind, ("", plural), schema, KindStrategy::DEFAULT)
 }
 
 fn namespace_kind() -> BuiltinKind {

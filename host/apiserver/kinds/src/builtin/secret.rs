@@ -3,11 +3,12 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use rdd_apiserver_schema::FieldError;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::config_map::{MAX_DATA_BYTES, decoded_bytes, entries, validate_immutable};
 use super::field_errors::{IMMUTABLE, invalid, invalid_for_each, required, too_long};
 use super::{object_field_mut, string_or_empty};
+use crate::go_json;
 use rdd_apiserver_schema::names;
 
 const OPAQUE: &str = "Opaque";
@@ -111,18 +112,14 @@ fn docker_config(data: &Value, key: &str) -> Vec<FieldError> {
     let content = STANDARD
         .decode(string_or_empty(encoded))
         .unwrap_or_default();
-    match serde_json::from_slice::<Map<String, Value>>(&content) {
-        Ok(_) => Vec::new(),
-        // The parser's message may quote the content.
-        Err(error) => {
-            let detail = format!(
-                "not a JSON object: syntax error at line {} column {}",
-                error.line(),
-                error.column()
-            );
-            vec![invalid(field, REDACTED, &detail)]
-        }
-    }
+    let detail = match serde_json::from_slice::<Value>(&content) {
+        Ok(Value::Object(_) | Value::Null) => return Vec::new(),
+        Ok(other) => go_json::cannot_unmarshal(&other, "map[string]interface {}"),
+        // The parser's message may quote the content, Go's a single character.
+        Err(_) => go_json::syntax_error(&content)
+            .unwrap_or_else(|| "the document exceeds a limit".to_owned()),
+    };
+    vec![invalid(field, REDACTED, &detail)]
 }
 
 pub(super) fn validate_update(object: &Value, old: &Value) -> Vec<FieldError> {

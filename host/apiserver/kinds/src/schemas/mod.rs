@@ -42,6 +42,13 @@ const TOP_LEVEL_TYPES: [(&str, &str, &str, &str); 19] = [
         "ServiceAccount",
     ),
     (
+        "io.k8s.api.core.v1.ResourceQuota",
+        "",
+        "v1",
+        "ResourceQuota",
+    ),
+    ("io.k8s.api.core.v1.LimitRange", "", "v1", "LimitRange"),
+    (
         "io.k8s.api.coordination.v1.Lease",
         "coordination.k8s.io",
         "v1",

@@ -50,6 +50,19 @@ pub(super) fn builtin_columns(group: &str, kind: &str) -> Option<Vec<PrinterColu
             ),
             age_column(),
         ],
+        ("", "ResourceQuota") => vec![
+            PrinterColumn::name(),
+            quota_column(
+                "Request",
+                "Request represents a minimum amount of cpu/memory that a container may consume.",
+            ),
+            quota_column(
+                "Limit",
+                "Limits control the maximum amount of cpu/memory that a container may use independent of contention on the node.",
+            ),
+            age_column(),
+        ],
+        ("", "LimitRange") => vec![PrinterColumn::name(), created_at_column()],
         ("coordination.k8s.io", "Lease") => vec![
             PrinterColumn::name(),
             described_column(
@@ -63,17 +76,9 @@ pub(super) fn builtin_columns(group: &str, kind: &str) -> Option<Vec<PrinterColu
         ],
         ("", "Event") => event_columns(&CORE_EVENT),
         ("events.k8s.io", "Event") => event_columns(&EVENTS_EVENT),
-        ("apiextensions.k8s.io", "CustomResourceDefinition") => vec![
-            PrinterColumn::name(),
-            PrinterColumn::computed(
-                "Created At",
-                "date",
-                "",
-                0,
-                schemas::object_meta_field("creationTimestamp"),
-                |o, _| string_cell(&o["metadata"]["creationTimestamp"]),
-            ),
-        ],
+        ("apiextensions.k8s.io", "CustomResourceDefinition") => {
+            vec![PrinterColumn::name(), created_at_column()]
+        }
         ("admissionregistration.k8s.io", "ValidatingAdmissionPolicy") => vec![
             PrinterColumn::name(),
             PrinterColumn::computed(
@@ -154,6 +159,22 @@ fn described_column(
         schemas::field_description(schema, field),
         cell,
     )
+}
+
+fn created_at_column() -> PrinterColumn {
+    PrinterColumn::computed(
+        "Created At",
+        "date",
+        "",
+        0,
+        schemas::object_meta_field("creationTimestamp"),
+        |o, _| string_cell(&o["metadata"]["creationTimestamp"]),
+    )
+}
+
+/// Returns a column of quotas. There are no quotas, and so it has no cells.
+fn quota_column(name: &'static str, description: &'static str) -> PrinterColumn {
+    PrinterColumn::computed(name, "string", "", 0, description, |_, _| "".into())
 }
 
 fn age_column() -> PrinterColumn {

@@ -17,7 +17,7 @@ use self::watch_server::WatchServer;
 use super::context::RequestContext;
 use super::predicate::SelectionPredicate;
 use crate::body::ResponseBody;
-use crate::negotiate::MediaType;
+use crate::negotiate::{self, MediaType};
 use crate::render;
 use crate::status::ApiError;
 
@@ -33,9 +33,7 @@ pub(crate) fn watch(ctx: &RequestContext) -> Result<Response<ResponseBody>, ApiE
     let predicate = SelectionPredicate::from_query(ctx)?;
     let options = options::parse_options(ctx)?;
     if ctx.format.media == MediaType::Yaml {
-        return Err(ApiError::not_acceptable(
-            "only the following media types are accepted: application/json, application/json;stream=watch",
-        ));
+        return Err(negotiate::not_acceptable_stream());
     }
     let now = Instant::now();
     let mut bookmark_interval =
@@ -46,6 +44,7 @@ pub(crate) fn watch(ctx: &RequestContext) -> Result<Response<ResponseBody>, ApiE
         resource: Arc::clone(&ctx.resource),
         predicate,
         shape: ctx.format.shape,
+        media: ctx.format.media,
         include_object: render::include_object(ctx)?,
         send_columns: true,
         initial_records: VecDeque::new(),
@@ -94,9 +93,13 @@ pub(crate) fn watch(ctx: &RequestContext) -> Result<Response<ResponseBody>, ApiE
             .await
             .map(|chunk| (chunk, watch_server))
     });
+    let content_type = match ctx.format.media {
+        MediaType::Protobuf => "application/vnd.kubernetes.protobuf;stream=watch",
+        MediaType::Json | MediaType::Yaml => "application/json",
+    };
     Ok(render::response(
         200,
-        "application/json",
+        content_type,
         ResponseBody::from_stream(stream),
     ))
 }

@@ -13,7 +13,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::encode;
 use crate::meta;
-use crate::negotiate::ObjectShape;
+use crate::negotiate::{MediaType, ObjectShape};
+use crate::protobuf;
 use crate::resource::ServedResource;
 use crate::server::ServerState;
 use crate::status::ApiError;
@@ -42,6 +43,7 @@ pub(super) struct WatchServer {
     pub(super) resource: Arc<ServedResource>,
     pub(super) predicate: SelectionPredicate,
     pub(super) shape: ObjectShape,
+    pub(super) media: MediaType,
     pub(super) include_object: IncludeObjectPolicy,
     /// Whether the next table has column definitions; only the first one does.
     pub(super) send_columns: bool,
@@ -60,7 +62,13 @@ pub(super) struct WatchServer {
     pub(super) registry_changes: watch::Receiver<u64>,
 }
 
-fn encode_event(kind: &str, object: &Value) -> Bytes {
+fn encode_event(media: MediaType, kind: &str, object: &Value) -> Bytes {
+    if media == MediaType::Protobuf {
+        // All that is negotiated as protobuf has a message.
+        return protobuf::encode_watch_event(kind, object)
+            .unwrap_or_default()
+            .into();
+    }
     let mut out = Vec::with_capacity(1024);
     encode::write(&mut out, &json!({"type": kind, "object": object}));
     out.push(b'\n');
@@ -173,13 +181,14 @@ impl WatchServer {
                 table::partial_object_metadata(&object)
             }
         };
-        encode_event("BOOKMARK", &object)
+        encode_event(self.media, "BOOKMARK", &object)
     }
 
     /// Ends the watch with an event upon which the client lists again.
     pub(super) fn expire(&mut self, message: &str) {
         let status = ApiError::expired(message).to_value();
-        self.pending_lines.push_back(encode_event("ERROR", &status));
+        self.pending_lines
+            .push_back(encode_event(self.media, "ERROR", &status));
         self.store_watch = None;
     }
 
@@ -187,9 +196,7 @@ impl WatchServer {
     /// of them, not for a single one.
     fn initial_chunk(&mut self) -> Option<Bytes> {
         let (mut out, mut bytes_read) = (Vec::new(), 0);
-        let is_verbatim = self.predicate.is_empty()
-            && self.shape == ObjectShape::Whole
-            && self.resource.is_verbatim();
+        let is_verbatim = self.predicate.is_empty() && self.sends_stored_lines();
         while out.len() < CHUNK_BYTES
             && bytes_read < CHUNK_BYTES
             && let Some(record) = self.initial_records.pop_front()
@@ -207,6 +214,13 @@ impl WatchServer {
             }
         }
         (!out.is_empty()).then(|| out.into())
+    }
+
+    /// Returns whether objects are sent as they are stored.
+    fn sends_stored_lines(&self) -> bool {
+        self.shape == ObjectShape::Whole
+            && self.media == MediaType::Json
+            && self.resource.is_verbatim()
     }
 
     fn stored_line(&self, kind: &str, stored: &[u8]) -> Bytes {
@@ -238,7 +252,7 @@ impl WatchServer {
                 )
             }
         };
-        encode_event(kind, &object)
+        encode_event(self.media, kind, &object)
     }
 
     fn decode_object(&self, stored: &[u8], key: &str) -> Option<Value> {
@@ -297,7 +311,7 @@ impl WatchServer {
                 }
             };
         }
-        if self.shape != ObjectShape::Whole || !self.resource.is_verbatim() {
+        if !self.sends_stored_lines() {
             let object = self.decode_object(&event.value, &event.key)?;
             return Some(self.object_line(event_type(kind), object));
         }

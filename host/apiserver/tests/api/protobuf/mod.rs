@@ -26,13 +26,7 @@ async fn send_protobuf(
         .send(
             method,
             path,
-            &[
-                ("content-type", PROTOBUF),
-                (
-                    "accept",
-                    "application/vnd.kubernetes.protobuf,application/json",
-                ),
-            ],
+            &[("content-type", PROTOBUF), ("accept", "application/json")],
             body,
         )
         .await
@@ -198,7 +192,6 @@ async fn invalid_bodies_are_refused() {
     assert_eq!(other.reason(), (400, "BadRequest"), "{}", other.text);
     let json = send_protobuf(&client, "POST", path, b"{}").await;
     assert_eq!(json.reason(), (400, "BadRequest"));
-    // Kinds without a message accept JSON and YAML only.
-    let crd = send_protobuf(&client, "POST", crate::client::DEFINITIONS, binary).await;
-    assert_eq!(crd.reason(), (415, "UnsupportedMediaType"));
+    let definition = send_protobuf(&client, "POST", crate::client::DEFINITIONS, binary).await;
+    assert_eq!(definition.reason(), (400, "BadRequest"));
 }

@@ -94,6 +94,7 @@ fn validate(object: &Value) -> Vec<FieldError> {
     errors.extend(versions::validate(object));
     errors.extend(validate_conversion(spec));
     errors.extend(versions::validate_stored_versions(object));
+    errors.extend(versions::validate_storage_is_stored(object));
     errors
 }
 

@@ -160,10 +160,16 @@ fn exactly_one_version_must_be_the_storage_version() {
         })
     };
     assert_eq!(second(false, "v2"), Vec::<String>::new());
-    assert!(
-        second(true, "v2")[0].ends_with("must have exactly one version marked as storage version")
-    );
-    assert!(second(false, "v1")[0].ends_with("must contain unique version names"));
+    for (errors, expected) in [
+        (
+            second(true, "v2"),
+            "must have exactly one version marked as storage version",
+        ),
+        (second(false, "v1"), "must contain unique version names"),
+    ] {
+        assert!(errors[0].starts_with("spec.versions: "), "{errors:?}");
+        assert!(errors[0].ends_with(expected), "{errors:?}");
+    }
 }
 
 #[test]
@@ -180,10 +186,12 @@ fn a_stored_version_cannot_be_removed() {
     ));
     crd["status"]["storedVersions"] = json!(["v1"]);
     assert!(
-        texts(validate_status(&crd, &old))
+        texts(validate_update(&crd, &old))
             .iter()
             .any(|e| e.ends_with("must have the storage version v2"))
     );
+    crd["spec"]["versions"] = json!([{"name": "v1"}, {"name": "v2", "storage": true}]);
+    assert!(texts(validate_status(&crd, &old)).is_empty());
 }
 
 #[test]

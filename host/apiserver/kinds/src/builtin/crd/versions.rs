@@ -142,15 +142,16 @@ fn validate_selectable_fields(object: &Value) -> Vec<FieldError> {
         .collect()
 }
 
+const STORED_VERSIONS: &str = "status.storedVersions";
+
 /// Validates `status.storedVersions`: a version cannot be removed while objects may
 /// be stored in it.
 pub(super) fn validate_stored_versions(object: &Value) -> Vec<FieldError> {
-    const FIELD: &str = "status.storedVersions";
     let value = &object["status"]["storedVersions"];
     let stored = value.as_array().map_or(&[][..], Vec::as_slice);
     if stored.is_empty() {
         return vec![invalid(
-            FIELD,
+            STORED_VERSIONS,
             value.clone(),
             "must have at least one stored version",
         )];
@@ -163,15 +164,30 @@ pub(super) fn validate_stored_versions(object: &Value) -> Vec<FieldError> {
             let detail = format!(
                 "missing from spec.versions; {name} was previously a storage version, and must remain in spec.versions until a storage migration ensures no data remains persisted in {name} and removes {name} from status.storedVersions"
             );
-            errors.push(invalid(format!("{FIELD}[{index}]"), name, &detail));
+            errors.push(invalid(
+                format!("{STORED_VERSIONS}[{index}]"),
+                name,
+                &detail,
+            ));
         }
     }
+    errors
+}
+
+/// Validates that `status.storedVersions` has the storage version. Writes of the
+/// status may remove it, as in kube-apiserver; the next write of the definition adds
+/// it again.
+pub(super) fn validate_storage_is_stored(object: &Value) -> Vec<FieldError> {
+    let value = &object["status"]["storedVersions"];
+    let stored = value.as_array().map_or(&[][..], Vec::as_slice);
+    let mut errors = Vec::new();
+    let versions = versions_of(object);
     let storage = versions.iter().find(|version| version["storage"] == true);
     if let Some(storage) = storage.map(|version| &version["name"])
         && !stored.contains(storage)
     {
         let detail = format!("must have the storage version {}", string_or_empty(storage));
-        errors.push(invalid(FIELD, value.clone(), &detail));
+        errors.push(invalid(STORED_VERSIONS, value.clone(), &detail));
     }
     errors
 }

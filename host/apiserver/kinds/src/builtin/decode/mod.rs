@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use super::zero_value::{self, ZeroValue};
+use crate::go_json;
 use crate::schemas;
 
 /// The maximum number of unknown fields that are returned. An object can have a
@@ -61,7 +62,7 @@ pub(super) fn decode(name: &str, object: &mut Value) -> Result<Vec<String>, Deco
     let kind = schemas::short_name(name);
     if !object.is_object() {
         return Err(DecodeError::NotAnObject {
-            found: json_type(object),
+            found: go_json::type_name(object),
             kind: kind.into(),
         });
     }
@@ -269,7 +270,7 @@ impl Decoder {
     fn type_error(&self, owner: &str, value: &Value, expected: &str) -> DecodeError {
         let found = match value {
             Value::Number(n) if expected.starts_with("int") => format!("number {n}"),
-            other => json_type(other).into(),
+            other => go_json::type_name(other).into(),
         };
         DecodeError::WrongType {
             found,
@@ -293,17 +294,6 @@ fn sibling_type(name: &str, type_name: &str) -> String {
     match name.rsplit_once('.') {
         Some((package, _)) => format!("{package}.{type_name}"),
         None => type_name.into(),
-    }
-}
-
-fn json_type(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "bool",
-        Value::Number(_) => "number",
-        Value::String(_) => "string",
-        Value::Array(_) => "array",
-        Value::Object(_) => "object",
     }
 }
 

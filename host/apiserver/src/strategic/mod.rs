@@ -3,7 +3,12 @@
 //!
 //! Written by hand: no crate implements this format, which only Kubernetes uses.
 
+mod conversion;
+
+use rdd_apiserver_fieldmanager::GoValue;
 use serde_json::{Map, Value};
+
+pub(crate) use self::conversion::conversion_message;
 
 /// Key of the directive that replaces or deletes a map or an item.
 const PATCH_DIRECTIVE: &str = "$patch";
@@ -203,7 +208,7 @@ fn merge_list(
             && !map.contains_key(key)
         {
             return Err(StrategicError::MissingMergeKey {
-                item: item.to_string(),
+                item: GoValue(item).to_string(),
                 key: key.to_owned(),
             });
         }

@@ -8,6 +8,7 @@ pub(super) static TOKEN_REVIEW: MessageDescriptor = MessageDescriptor {
     fields: &[
         field(1, "metadata", ProtobufType::Message(&OBJECT_META)),
         field(2, "spec", ProtobufType::Message(&TOKEN_REVIEW_SPEC)),
+        field(3, "status", ProtobufType::Message(&TOKEN_REVIEW_STATUS)),
     ],
 };
 
@@ -21,7 +22,53 @@ static TOKEN_REVIEW_SPEC: MessageDescriptor = MessageDescriptor {
 
 pub(super) static SELF_SUBJECT_REVIEW: MessageDescriptor = MessageDescriptor {
     name: "SelfSubjectReview",
-    fields: &[field(1, "metadata", ProtobufType::Message(&OBJECT_META))],
+    fields: &[
+        field(1, "metadata", ProtobufType::Message(&OBJECT_META)),
+        field(
+            2,
+            "status",
+            ProtobufType::Message(&SELF_SUBJECT_REVIEW_STATUS),
+        ),
+    ],
+};
+
+static SELF_SUBJECT_REVIEW_STATUS: MessageDescriptor = MessageDescriptor {
+    name: "SelfSubjectReviewStatus",
+    fields: &[field(1, "userInfo", ProtobufType::Message(&USER_INFO))],
+};
+
+static TOKEN_REVIEW_STATUS: MessageDescriptor = MessageDescriptor {
+    name: "TokenReviewStatus",
+    fields: &[
+        field(1, "authenticated", ProtobufType::Bool),
+        field(2, "user", ProtobufType::Message(&USER_INFO)),
+        repeated(4, "audiences", ProtobufType::Text),
+        field(3, "error", ProtobufType::Text),
+    ],
+};
+
+static USER_INFO: MessageDescriptor = MessageDescriptor {
+    name: "UserInfo",
+    fields: &[
+        field(1, "username", ProtobufType::Text),
+        field(2, "uid", ProtobufType::Text),
+        repeated(3, "groups", ProtobufType::Text),
+        field(
+            4,
+            "extra",
+            ProtobufType::Map(&ProtobufType::List(&EXTRA_VALUE)),
+        ),
+    ],
+};
+
+static ACCESS_STATUS: MessageDescriptor = MessageDescriptor {
+    name: "SubjectAccessReviewStatus",
+    fields: &[
+        field(1, "allowed", ProtobufType::Bool),
+        field(4, "denied", ProtobufType::Bool),
+        field(2, "reason", ProtobufType::Text),
+        field(3, "evaluationError", ProtobufType::Text),
+    ],
 };
 
 pub(super) static SELF_SUBJECT_ACCESS_REVIEW: MessageDescriptor = MessageDescriptor {
@@ -33,6 +80,7 @@ pub(super) static SELF_SUBJECT_ACCESS_REVIEW: MessageDescriptor = MessageDescrip
             "spec",
             ProtobufType::Message(&SELF_SUBJECT_ACCESS_REVIEW_SPEC),
         ),
+        field(3, "status", ProtobufType::Message(&ACCESS_STATUS)),
     ],
 };
 
@@ -61,6 +109,7 @@ pub(super) static SUBJECT_ACCESS_REVIEW: MessageDescriptor = MessageDescriptor {
             "spec",
             ProtobufType::Message(&SUBJECT_ACCESS_REVIEW_SPEC),
         ),
+        field(3, "status", ProtobufType::Message(&ACCESS_STATUS)),
     ],
 };
 
@@ -73,6 +122,7 @@ pub(super) static LOCAL_SUBJECT_ACCESS_REVIEW: MessageDescriptor = MessageDescri
             "spec",
             ProtobufType::Message(&SUBJECT_ACCESS_REVIEW_SPEC),
         ),
+        field(3, "status", ProtobufType::Message(&ACCESS_STATUS)),
     ],
 };
 
@@ -166,10 +216,43 @@ pub(super) static SELF_SUBJECT_RULES_REVIEW: MessageDescriptor = MessageDescript
             "spec",
             ProtobufType::Message(&SELF_SUBJECT_RULES_REVIEW_SPEC),
         ),
+        field(3, "status", ProtobufType::Message(&RULES_STATUS)),
     ],
 };
 
 static SELF_SUBJECT_RULES_REVIEW_SPEC: MessageDescriptor = MessageDescriptor {
     name: "SelfSubjectRulesReviewSpec",
     fields: &[field(1, "namespace", ProtobufType::Text)],
+};
+
+static RULES_STATUS: MessageDescriptor = MessageDescriptor {
+    name: "SubjectRulesReviewStatus",
+    fields: &[
+        repeated(1, "resourceRules", ProtobufType::Message(&RESOURCE_RULE)),
+        repeated(
+            2,
+            "nonResourceRules",
+            ProtobufType::Message(&NON_RESOURCE_RULE),
+        ),
+        field(3, "incomplete", ProtobufType::Bool),
+        field(4, "evaluationError", ProtobufType::Text),
+    ],
+};
+
+static RESOURCE_RULE: MessageDescriptor = MessageDescriptor {
+    name: "ResourceRule",
+    fields: &[
+        repeated(1, "verbs", ProtobufType::Text),
+        repeated(2, "apiGroups", ProtobufType::Text),
+        repeated(3, "resources", ProtobufType::Text),
+        repeated(4, "resourceNames", ProtobufType::Text),
+    ],
+};
+
+static NON_RESOURCE_RULE: MessageDescriptor = MessageDescriptor {
+    name: "NonResourceRule",
+    fields: &[
+        repeated(1, "verbs", ProtobufType::Text),
+        repeated(2, "nonResourceURLs", ProtobufType::Text),
+    ],
 };

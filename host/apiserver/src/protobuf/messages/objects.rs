@@ -171,3 +171,25 @@ static LEASE_SPEC: MessageDescriptor = MessageDescriptor {
         pointer(7, "preferredHolder", ProtobufType::Text),
     ],
 };
+
+pub(super) static SCALE: MessageDescriptor = MessageDescriptor {
+    name: "Scale",
+    fields: &[
+        field(1, "metadata", ProtobufType::Message(&OBJECT_META)),
+        field(2, "spec", ProtobufType::Message(&SCALE_SPEC)),
+        field(3, "status", ProtobufType::Message(&SCALE_STATUS)),
+    ],
+};
+
+static SCALE_SPEC: MessageDescriptor = MessageDescriptor {
+    name: "ScaleSpec",
+    fields: &[field(1, "replicas", ProtobufType::Int32)],
+};
+
+static SCALE_STATUS: MessageDescriptor = MessageDescriptor {
+    name: "ScaleStatus",
+    fields: &[
+        field(1, "replicas", ProtobufType::Int32),
+        field(2, "selector", ProtobufType::Text),
+    ],
+};

@@ -80,6 +80,55 @@ static PRECONDITIONS: MessageDescriptor = MessageDescriptor {
     ],
 };
 
+/// The metadata of a list.
+pub(in super::super) static LIST_META: MessageDescriptor = MessageDescriptor {
+    name: "ListMeta",
+    fields: &[
+        field(1, "selfLink", ProtobufType::Text),
+        field(2, "resourceVersion", ProtobufType::Text),
+        field(3, "continue", ProtobufType::Text),
+        pointer(4, "remainingItemCount", ProtobufType::Int64),
+    ],
+};
+
+pub(super) static PARTIAL_OBJECT_METADATA: MessageDescriptor = MessageDescriptor {
+    name: "PartialObjectMetadata",
+    fields: &[field(1, "metadata", ProtobufType::Message(&OBJECT_META))],
+};
+
+pub(super) static STATUS: MessageDescriptor = MessageDescriptor {
+    name: "Status",
+    fields: &[
+        field(1, "metadata", ProtobufType::Message(&LIST_META)),
+        field(2, "status", ProtobufType::Text),
+        field(3, "message", ProtobufType::Text),
+        field(4, "reason", ProtobufType::Text),
+        field(5, "details", ProtobufType::Message(&STATUS_DETAILS)),
+        field(6, "code", ProtobufType::Int32),
+    ],
+};
+
+static STATUS_DETAILS: MessageDescriptor = MessageDescriptor {
+    name: "StatusDetails",
+    fields: &[
+        field(1, "name", ProtobufType::Text),
+        field(2, "group", ProtobufType::Text),
+        field(3, "kind", ProtobufType::Text),
+        field(6, "uid", ProtobufType::Text),
+        repeated(4, "causes", ProtobufType::Message(&STATUS_CAUSE)),
+        field(5, "retryAfterSeconds", ProtobufType::Int32),
+    ],
+};
+
+static STATUS_CAUSE: MessageDescriptor = MessageDescriptor {
+    name: "StatusCause",
+    fields: &[
+        field(1, "reason", ProtobufType::Text),
+        field(2, "message", ProtobufType::Text),
+        field(3, "field", ProtobufType::Text),
+    ],
+};
+
 pub(in super::super) static ENVELOPE: MessageDescriptor = MessageDescriptor {
     name: "Unknown",
     fields: &[

@@ -1,7 +1,8 @@
 //! Bodies that are encoded field by field.
 
-use serde_json::json;
+use serde_json::{Map, json};
 
+use super::messages::{FieldDescriptor, ProtobufType};
 use super::*;
 use crate::limits;
 
@@ -121,7 +122,7 @@ fn errors_name_the_field() {
         ),
         (
             bytes(1, &bytes(17, &bytes(7, &bytes(1, b"{")))),
-            "ConfigMap.metadata.managedFields.fieldsV1: EOF",
+            "ConfigMap.metadata.managedFields.fieldsV1: unexpected end of JSON input",
         ),
     ] {
         let error = parse_config_map(&raw).unwrap_err();
@@ -191,4 +192,144 @@ fn empty_messages_count_against_the_limit() {
     let entries = bytes(17, b"").repeat(limits::MAX_NODES + 1);
     let error = parse_config_map(&bytes(1, &entries)).unwrap_err();
     assert!(error.to_string().contains("more than"), "{error}");
+}
+
+/// Returns a value for a field of a type. Schemas contain schemas, up to `depth`.
+fn sample(kind: &ProtobufType, depth: usize) -> Value {
+    match kind {
+        ProtobufType::Text => "text".into(),
+        ProtobufType::Bytes => "AP8=".into(),
+        ProtobufType::Bool => true.into(),
+        ProtobufType::Int32 => (-7).into(),
+        ProtobufType::Int64 => i64::MIN.into(),
+        ProtobufType::Double => 2.5.into(),
+        ProtobufType::Time => "1969-11-14T22:13:20Z".into(),
+        ProtobufType::MicroTime => "2023-11-14T22:13:20.000005Z".into(),
+        ProtobufType::Message(message) => sample_message(message, depth),
+        ProtobufType::List(_) => json!(["text"]),
+        ProtobufType::Choice(message) => {
+            let has_schema = |field: &&FieldDescriptor| {
+                matches!(field.field_type, ProtobufType::Message(_)) && !field.is_repeated
+            };
+            let field = message.fields.iter().find(has_schema).unwrap();
+            sample(&field.field_type, depth)
+        }
+        ProtobufType::Map(values) => json!({"key": sample(values, depth)}),
+        ProtobufType::Json => json!({"a": [1, null]}),
+        ProtobufType::Skip => Value::Null,
+    }
+}
+
+fn sample_message(message: &MessageDescriptor, depth: usize) -> Value {
+    if depth == 0 {
+        return json!({});
+    }
+    let mut out = Map::new();
+    for field in message.fields {
+        let mut value = sample(&field.field_type, depth - 1);
+        if field.is_repeated {
+            value = json!([value]);
+        }
+        out.insert(field.name.to_owned(), value);
+    }
+    Value::Object(out)
+}
+
+#[test]
+fn every_message_is_decoded_as_it_was_encoded() {
+    for (api_version, kind) in messages::top_level() {
+        let mut document = sample_message(messages::find(api_version, kind).unwrap(), 7);
+        document["apiVersion"] = api_version.into();
+        document["kind"] = kind.into();
+        let decoded = parse(&encode(&document).unwrap()).unwrap().value;
+        assert_eq!(decoded, document, "{kind}");
+    }
+}
+
+#[test]
+fn a_choice_keeps_its_type() {
+    let schema = json!({
+        "additionalProperties": false,
+        "additionalItems": true,
+        "items": [{"type": "string"}],
+        "dependencies": {"a": ["b"], "c": {"type": "object"}},
+        "default": 0,
+    });
+    let definition = json!({"kind": "CustomResourceDefinition", "apiVersion": "apiextensions.k8s.io/v1",
+        "spec": {"versions": [{"schema": {"openAPIV3Schema": schema}}]}});
+    let decoded = parse(&encode(&definition).unwrap()).unwrap().value;
+    assert_eq!(decoded, definition);
+}
+
+#[test]
+fn no_two_fields_of_a_message_share_a_number() {
+    fn check(message: &MessageDescriptor, depth: usize) {
+        let mut numbers: Vec<u32> = message.fields.iter().map(|field| field.number).collect();
+        numbers.sort_unstable();
+        numbers.dedup();
+        assert_eq!(numbers.len(), message.fields.len(), "{}", message.name);
+        for field in message.fields {
+            match field.field_type {
+                ProtobufType::Message(inner)
+                | ProtobufType::List(inner)
+                | ProtobufType::Choice(inner)
+                    if depth > 0 =>
+                {
+                    check(inner, depth - 1);
+                }
+                _ => {}
+            }
+        }
+    }
+    for (api_version, kind) in messages::top_level() {
+        check(messages::find(api_version, kind).unwrap(), 7);
+    }
+}
+
+#[test]
+fn a_list_and_an_event_have_the_layout_of_go() {
+    let list = json!({"kind": "ConfigMapList", "apiVersion": "v1", "metadata": {"resourceVersion": "7"},
+        "items": [{"metadata": {"name": "a"}}, {"metadata": {"name": "b"}}]});
+    let item = |name: &str| bytes(2, &bytes(1, &bytes(1, name.as_bytes())));
+    let raw = [bytes(1, &bytes(2, b"7")), item("a"), item("b")].concat();
+    assert_eq!(encode(&list).unwrap(), body("v1", "ConfigMapList", &raw));
+
+    let object = json!({"kind": "ConfigMap", "apiVersion": "v1", "metadata": {"name": "a"}});
+    let raw = encode(&object).unwrap();
+    let event = [bytes(1, b"ADDED"), bytes(2, &bytes(1, &raw))].concat();
+    let length = u32::try_from(event.len()).unwrap().to_be_bytes();
+    assert_eq!(
+        encode_watch_event("ADDED", &object).unwrap(),
+        [&length[..], &event].concat()
+    );
+    assert_eq!(
+        encode(&json!({"kind": "Table", "apiVersion": "meta.k8s.io/v1"})),
+        None
+    );
+}
+
+/// Bodies that Go has encoded.
+#[test]
+fn what_go_encoded_stays_the_same() {
+    macro_rules! fixtures {
+        ($($name:literal),*) => {
+            [$(($name, include_bytes!(concat!("../../tests/api/protobuf/", $name, ".bin")).as_slice())),*]
+        };
+    }
+    for (name, body) in fixtures![
+        "namespace",
+        "configmap",
+        "secret",
+        "serviceaccount",
+        "event",
+        "newevent",
+        "lease",
+        "selfsubjectaccessreview",
+        "subjectaccessreview",
+        "tokenreview"
+    ] {
+        let decoded = parse(body).unwrap().value;
+        let again = parse(&encode(&decoded).unwrap()).unwrap().value;
+        assert_eq!(again, decoded, "{name}");
+    }
 }

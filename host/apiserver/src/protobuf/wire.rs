@@ -5,8 +5,10 @@
 pub(super) enum WireValue<'b> {
     Varint(u64),
     Bytes(&'b [u8]),
-    /// Four or eight bytes; no message here has such a field.
-    Fixed,
+    /// Eight bytes: a `double`.
+    Fixed64(u64),
+    /// Four bytes; no message here has such a field.
+    Fixed32,
 }
 
 impl WireValue<'_> {
@@ -15,7 +17,7 @@ impl WireValue<'_> {
         match self {
             Self::Varint(_) => "a number",
             Self::Bytes(_) => "bytes",
-            Self::Fixed => "a fixed number",
+            Self::Fixed64(_) | Self::Fixed32 => "a fixed number",
         }
     }
 }
@@ -85,8 +87,9 @@ pub(super) fn next_field<'b>(
     let value = match tag & 7 {
         0 => WireValue::Varint(varint(rest)?),
         1 => {
-            take(rest, 8)?;
-            WireValue::Fixed
+            let mut bytes = [0; 8];
+            bytes.copy_from_slice(take(rest, 8)?);
+            WireValue::Fixed64(u64::from_le_bytes(bytes))
         }
         2 => {
             let length = varint(rest)?;
@@ -94,12 +97,44 @@ pub(super) fn next_field<'b>(
         }
         5 => {
             take(rest, 4)?;
-            WireValue::Fixed
+            WireValue::Fixed32
         }
         _ => return Err(WireError::WireType),
     };
     let number = u32::try_from(number).map_err(|_| WireError::FieldNumber)?;
     Ok(Some((number, value)))
+}
+
+/// Appends a varint.
+fn put_varint(out: &mut Vec<u8>, mut value: u64) {
+    loop {
+        let bits = (value & 0x7f) as u8;
+        value >>= 7;
+        if value == 0 {
+            out.push(bits);
+            return;
+        }
+        out.push(bits | 0x80);
+    }
+}
+
+/// Appends a field with a number.
+pub(super) fn put_varint_field(out: &mut Vec<u8>, number: u32, value: u64) {
+    put_varint(out, u64::from(number) << 3);
+    put_varint(out, value);
+}
+
+/// Appends a field with eight bytes.
+pub(super) fn put_fixed64(out: &mut Vec<u8>, number: u32, value: u64) {
+    put_varint(out, u64::from(number) << 3 | 1);
+    out.extend_from_slice(&value.to_le_bytes());
+}
+
+/// Appends a field with bytes: a text or a message.
+pub(super) fn put_bytes(out: &mut Vec<u8>, number: u32, bytes: &[u8]) {
+    put_varint(out, u64::from(number) << 3 | 2);
+    put_varint(out, bytes.len() as u64);
+    out.extend_from_slice(bytes);
 }
 
 #[cfg(test)]
@@ -114,7 +149,7 @@ mod tests {
             next_field(&mut rest),
             Ok(Some((2, WireValue::Bytes(b"hi"))))
         );
-        assert_eq!(next_field(&mut rest), Ok(Some((3, WireValue::Fixed))));
+        assert_eq!(next_field(&mut rest), Ok(Some((3, WireValue::Fixed32))));
         assert_eq!(next_field(&mut rest), Ok(None));
     }
 

@@ -1,12 +1,19 @@
-//! The messages that clients send, with the field numbers of Kubernetes.
+//! The messages of the built-in kinds, with the field numbers of Kubernetes. The
+//! fields are in the order of Go's structures, which is that of Kubernetes' JSON.
 
+mod definitions;
+mod discovery;
 mod meta;
 mod objects;
 mod reviews;
 
-use self::meta::DELETE_OPTIONS;
-pub(super) use self::meta::ENVELOPE;
-use self::objects::{CONFIG_MAP, CORE_EVENT, EVENT, LEASE, NAMESPACE, SECRET, SERVICE_ACCOUNT};
+use self::definitions::CUSTOM_RESOURCE_DEFINITION;
+use self::discovery::{API_GROUP, API_GROUP_LIST, API_RESOURCE_LIST, API_VERSIONS};
+use self::meta::{DELETE_OPTIONS, PARTIAL_OBJECT_METADATA, STATUS};
+pub(super) use self::meta::{ENVELOPE, LIST_META};
+use self::objects::{
+    CONFIG_MAP, CORE_EVENT, EVENT, LEASE, NAMESPACE, SCALE, SECRET, SERVICE_ACCOUNT,
+};
 use self::reviews::{
     LOCAL_SUBJECT_ACCESS_REVIEW, SELF_SUBJECT_ACCESS_REVIEW, SELF_SUBJECT_REVIEW,
     SELF_SUBJECT_RULES_REVIEW, SUBJECT_ACCESS_REVIEW, TOKEN_REVIEW,
@@ -16,13 +23,13 @@ use self::reviews::{
 #[derive(Debug)]
 pub(super) struct MessageDescriptor {
     pub(super) name: &'static str,
-    fields: &'static [FieldDescriptor],
+    pub(super) fields: &'static [FieldDescriptor],
 }
 
 /// A field: its number in the wire format and its name in JSON.
 #[derive(Debug)]
 pub(super) struct FieldDescriptor {
-    number: u32,
+    pub(super) number: u32,
     pub(super) name: &'static str,
     pub(super) field_type: ProtobufType,
     pub(super) is_repeated: bool,
@@ -39,6 +46,7 @@ pub(super) enum ProtobufType {
     Bool,
     Int32,
     Int64,
+    Double,
     /// RFC 3339 with whole seconds.
     Time,
     /// RFC 3339 with microseconds.
@@ -46,6 +54,8 @@ pub(super) enum ProtobufType {
     Message(&'static MessageDescriptor),
     /// A message that is the list of its field `items` in JSON.
     List(&'static MessageDescriptor),
+    /// A message that is the value of the field that is set in it in JSON.
+    Choice(&'static MessageDescriptor),
     /// A map with texts as keys.
     Map(&'static ProtobufType),
     /// A message that holds JSON in its only field.
@@ -61,14 +71,33 @@ impl MessageDescriptor {
 }
 
 /// The messages of kinds, by `apiVersion` and `kind`.
-static TOP_LEVEL_MESSAGES: [(&str, &str, &MessageDescriptor); 13] = [
+static TOP_LEVEL_MESSAGES: [(&str, &str, &MessageDescriptor); 23] = [
     ("v1", "Namespace", &NAMESPACE),
     ("v1", "ConfigMap", &CONFIG_MAP),
     ("v1", "Secret", &SECRET),
     ("v1", "ServiceAccount", &SERVICE_ACCOUNT),
     ("v1", "Event", &CORE_EVENT),
+    // There are no objects of these kinds.
+    ("v1", "ResourceQuota", &PARTIAL_OBJECT_METADATA),
+    ("v1", "LimitRange", &PARTIAL_OBJECT_METADATA),
+    ("v1", "Status", &STATUS),
+    ("v1", "APIVersions", &API_VERSIONS),
+    ("v1", "APIGroupList", &API_GROUP_LIST),
+    ("v1", "APIGroup", &API_GROUP),
+    ("v1", "APIResourceList", &API_RESOURCE_LIST),
+    (
+        "meta.k8s.io/v1",
+        "PartialObjectMetadata",
+        &PARTIAL_OBJECT_METADATA,
+    ),
     ("events.k8s.io/v1", "Event", &EVENT),
     ("coordination.k8s.io/v1", "Lease", &LEASE),
+    ("autoscaling/v1", "Scale", &SCALE),
+    (
+        "apiextensions.k8s.io/v1",
+        "CustomResourceDefinition",
+        &CUSTOM_RESOURCE_DEFINITION,
+    ),
     ("authentication.k8s.io/v1", "TokenReview", &TOKEN_REVIEW),
     (
         "authentication.k8s.io/v1",
@@ -106,6 +135,14 @@ pub(super) fn find(api_version: &str, kind: &str) -> Option<&'static MessageDesc
         .iter()
         .find(|(version, name, _)| *version == api_version && *name == kind)
         .map(|(.., message)| *message)
+}
+
+/// Returns the messages of all kinds.
+#[cfg(test)]
+pub(super) fn top_level() -> impl Iterator<Item = (&'static str, &'static str)> {
+    TOP_LEVEL_MESSAGES
+        .iter()
+        .map(|(version, kind, _)| (*version, *kind))
 }
 
 const fn field(number: u32, name: &'static str, kind: ProtobufType) -> FieldDescriptor {

@@ -5,52 +5,20 @@
 //! follow go-yaml's rules for scalars and keys, does not report duplicate keys in the
 //! words of go-yaml, and does not apply the limits that all bodies share (`limits`).
 
+mod error;
+
 use std::collections::HashMap;
 
 use serde_json::{Map, Number, Value};
 use serde_saphyr::granit_parser::{Event, Parser, ScalarStyle, Span};
 
+use self::error::ErrorPlace;
+pub(crate) use self::error::YamlError;
 use super::DecodedBody;
 use crate::limits::{self, DocumentBudget};
 
-/// A YAML document that cannot be decoded.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum YamlError {
-    /// It is not UTF-8.
-    #[error("yaml: invalid UTF-8")]
-    Encoding,
-    /// It is not YAML.
-    #[error("yaml: {0}")]
-    Syntax(String),
-    /// It ends within a value.
-    #[error("yaml: unexpected end of the document")]
-    UnexpectedEnd,
-    /// The parser returns an event where a value must begin.
-    #[error("yaml: line {line}: unexpected {event}")]
-    UnexpectedEvent { line: usize, event: String },
-    /// It exceeds a limit of size or depth.
-    #[error("yaml: {0}")]
-    Limit(String),
-    /// An alias without its anchor.
-    #[error("yaml: unknown anchor")]
-    UnknownAnchor,
-    /// Its anchors and aliases copy more than is allowed.
-    #[error(
-        "yaml: document contains excessive aliasing: its aliases stand for more than {} bytes or {} values",
-        limits::MAX_COPIED_BYTES,
-        limits::MAX_NODES
-    )]
-    Aliasing,
-    /// The value of a merge key (`<<`) is not a mapping.
-    #[error("yaml: line {line}: map merge requires map or sequence of maps as the value")]
-    MergeValue { line: usize },
-    /// A key is a sequence or a mapping.
-    #[error("yaml: line {line}: a key must be a scalar")]
-    Key { line: usize },
-    /// An infinite number or not a number.
-    #[error("yaml: json: unsupported value: {0}")]
-    Number(String),
-}
+/// The end of the message for a duplicate key.
+pub(super) const DUPLICATE_KEY: &str = " already set in map";
 
 /// The size of a node, which an alias copies.
 #[derive(Debug, Clone, Copy, Default)]
@@ -71,6 +39,9 @@ struct DocumentBuilder<'a> {
     copied_bytes: usize,
     /// Bytes of the keys from the root to the current node.
     path_bytes: usize,
+    /// The lines at which the open sequences and mappings begin.
+    open_lines: Vec<usize>,
+    text: &'a str,
 }
 
 /// Parses the first document of a YAML text.
@@ -86,6 +57,8 @@ pub(crate) fn parse(text: &str) -> Result<DecodedBody, YamlError> {
         bytes: 0,
         copied_bytes: 0,
         path_bytes: 0,
+        open_lines: Vec::new(),
+        text,
     };
     let mut value = Value::Null;
     loop {
@@ -118,7 +91,13 @@ impl<'a> DocumentBuilder<'a> {
                 None => return Ok(None),
                 Some(Ok((Event::Comment(..), _))) => {}
                 Some(Ok(event)) => return Ok(Some(event)),
-                Some(Err(error)) => return Err(YamlError::Syntax(error.to_string())),
+                Some(Err(error)) => {
+                    let place = ErrorPlace {
+                        text: self.text,
+                        collection_line: self.open_lines.last().copied(),
+                    };
+                    return Err(YamlError::from_parser(&error, place));
+                }
             }
         }
     }
@@ -149,6 +128,7 @@ impl<'a> DocumentBuilder<'a> {
                 (value, anchor)
             }
             Event::SequenceStart(_, anchor, ..) => {
+                self.open_lines.push(span.start.line());
                 let mut items = Vec::new();
                 loop {
                     match self.expect_event()? {
@@ -156,9 +136,15 @@ impl<'a> DocumentBuilder<'a> {
                         (event, span) => items.push(self.build_node(event, span, depth + 1)?),
                     }
                 }
+                self.open_lines.pop();
                 (Value::Array(items), anchor)
             }
-            Event::MappingStart(_, anchor, ..) => (self.build_mapping(depth)?, anchor),
+            Event::MappingStart(_, anchor, ..) => {
+                self.open_lines.push(span.start.line());
+                let mapping = self.build_mapping(depth)?;
+                self.open_lines.pop();
+                (mapping, anchor)
+            }
             Event::Alias(id) => {
                 let size = match self.anchors.get(&id) {
                     Some((_, size)) => *size,
@@ -211,7 +197,7 @@ impl<'a> DocumentBuilder<'a> {
             }
             if out.contains_key(&key) && self.duplicates.len() < limits::MAX_REPORTED_FIELDS {
                 self.duplicates
-                    .push(format!("line {line}: key \"{key}\" already set in map"));
+                    .push(format!("line {line}: key \"{key}\"{DUPLICATE_KEY}"));
             }
             out.insert(key, value);
         }

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use super::ProtobufError;
 use super::messages::{FieldDescriptor, MessageDescriptor, ProtobufType};
 use super::wire::{self, WireError, WireValue};
+use crate::decode::JsonError;
 use crate::limits::DocumentBudget;
 use crate::timestamp;
 
@@ -32,6 +33,8 @@ pub(crate) enum FieldDecodeError {
     NotBytes(&'static str),
     #[error("expected a number, found {0}")]
     NotVarint(&'static str),
+    #[error("expected a fixed number, found {0}")]
+    NotFixed(&'static str),
     #[error("the number has more than 32 bits")]
     NumberRange,
     #[error("the number of nanoseconds has more than 32 bits")]
@@ -46,7 +49,7 @@ pub(crate) enum FieldDecodeError {
     #[error("{0}")]
     Limit(String),
     #[error(transparent)]
-    Json(#[from] serde_json::Error),
+    Json(#[from] JsonError),
 }
 
 /// Decodes one body within its limits.
@@ -221,10 +224,20 @@ impl MessageReader {
                 map.remove("items")
                     .unwrap_or_else(|| Vec::<Value>::new().into())
             }
+            ProtobufType::Double => match wire_value {
+                WireValue::Fixed64(bits) => crate::decode::number_from_f64(f64::from_bits(bits)),
+                other => return Err(self.fail(FieldDecodeError::NotFixed(other.name()))),
+            },
+            ProtobufType::Choice(inner) => {
+                let bytes = self.bytes(wire_value)?;
+                let mut map = Map::new();
+                self.merge_message(inner, bytes, &mut map)?;
+                chosen_value(inner, map)
+            }
             ProtobufType::Json => {
                 let bytes = self.bytes(wire_value)?;
                 let raw = self.raw_json(bytes)?;
-                super::super::parse_json(raw)
+                crate::decode::parse_json(raw)
                     .map_err(|error| self.fail(error))?
                     .value
             }
@@ -321,6 +334,27 @@ impl MessageReader {
         let text = std::str::from_utf8(bytes).map_err(|_| self.fail(FieldDecodeError::Encoding))?;
         Ok(text.to_owned())
     }
+}
+
+/// Returns the value of a choice: an object or a list rather than a boolean, which
+/// accompanies them.
+fn chosen_value(message: &MessageDescriptor, mut map: Map<String, Value>) -> Value {
+    let mut chosen = None;
+    for field in message.fields {
+        let value = map.remove(field.name);
+        if chosen.is_none() || value.as_ref().is_some_and(|value| !value.is_boolean()) {
+            chosen = value.or(chosen);
+        }
+    }
+    // Go leaves out what is false or has no items.
+    let has_flag = |field: &FieldDescriptor| matches!(field.field_type, ProtobufType::Bool);
+    chosen.unwrap_or_else(|| {
+        if message.fields.iter().any(has_flag) {
+            Value::Bool(false)
+        } else {
+            Value::Array(Vec::new())
+        }
+    })
 }
 
 fn is_empty(value: &Value) -> bool {
