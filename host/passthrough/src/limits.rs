@@ -109,6 +109,14 @@ pub const ITEM_PAUSE_PER_READER: Duration = Duration::from_micros(500);
 /// than what people notice on a page.
 pub const MAX_ITEM_PAUSE: Duration = Duration::from_millis(50);
 
+/// How long before the next item the engine's stream is read again: a backend that
+/// was waiting has one batch ready, and needs a moment for what was written since.
+pub const READ_BEFORE_ITEM: Duration = Duration::from_millis(2);
+
+/// Items of a followed log with fewer bytes are short: the log is written so slowly
+/// that its stream may rest.
+pub const SHORT_ITEM_BYTES: usize = 16 * 1024;
+
 /// How long an engine stream without viewers is kept: a page that is reloaded finds
 /// it again.
 pub const UNVIEWED_LOG_TIMEOUT: Duration = Duration::from_secs(2);

@@ -94,9 +94,9 @@ impl LogFollower {
         }
         let mut unviewed = pin!(unviewed(ring));
         loop {
-            let due = self.writer.due();
+            let (due, rest) = (self.writer.due(), self.writer.rest());
             tokio::select! {
-                next = self.stream.next() => {
+                next = self.stream.next(), if rest.is_none() => {
                     let end = match next {
                         Some(Ok(batch)) => match self.add(batch, ring).await {
                             Ok(()) => continue,
@@ -108,6 +108,7 @@ impl LogFollower {
                     self.writer.write(ring, |ring| ring.set_end(end));
                     return;
                 }
+                () = wait_for(rest), if rest.is_some() => self.writer.end_rest(),
                 () = wait_for(due) => self.writer.flush(ring),
                 () = &mut unviewed => {
                     if retire() {

@@ -4,6 +4,11 @@
 //! and each time costs a message, a TLS record, and a write. With a hundred readers,
 //! that is what the processor does. So after an item, the next entries are gathered
 //! for a pause that grows with the number of readers; a single reader never waits.
+//!
+//! Reading a line from a backend costs more than that, so the stream is not read
+//! during the pause either, until shortly before its end: then the lines arrive in a
+//! few batches. A log that is written fast is not slowed down, since its items are
+//! long.
 
 use std::cmp;
 use std::sync::Arc;
@@ -23,6 +28,8 @@ pub(super) struct RingWriter {
     gathered: Option<PositionedBatch>,
     /// The earliest time of the next item.
     next: Instant,
+    /// Until when the stream is not read.
+    rest: Option<Instant>,
 }
 
 impl RingWriter {
@@ -30,7 +37,19 @@ impl RingWriter {
         Self {
             gathered: None,
             next: Instant::now(),
+            rest: None,
         }
+    }
+
+    /// Returns until when the stream is not to be read. Then
+    /// [`end_rest`](Self::end_rest) has to be called.
+    pub(super) fn rest(&self) -> Option<Instant> {
+        self.rest
+    }
+
+    /// Continues to read the stream.
+    pub(super) fn end_rest(&mut self) {
+        self.rest = None;
     }
 
     /// Adds entries, which reach the readers at once or at the [time](Self::due) of
@@ -84,13 +103,19 @@ impl RingWriter {
         change: impl FnOnce(&mut LogRing),
     ) {
         let gathered = self.gathered.take();
+        let bytes = gathered.as_ref().map(|batch| batch.batch().bytes().len());
         ring.send_modify(|ring| {
             if let Some(batch) = gathered {
                 ring.push(RingItem::Batch(Arc::new(batch)));
             }
             change(ring);
         });
-        self.next = Instant::now() + pause(ring.receiver_count());
+        let (now, pause) = (Instant::now(), pause(ring.receiver_count()));
+        self.next = now + pause;
+        // A change without entries is no sign of a slow log.
+        let is_short = bytes.is_some_and(|bytes| bytes < limits::SHORT_ITEM_BYTES);
+        let rest = pause.saturating_sub(limits::READ_BEFORE_ITEM);
+        self.rest = (is_short && !rest.is_zero()).then(|| now + rest);
     }
 }
 
@@ -172,6 +197,22 @@ mod tests {
         writer.add(batch(&mut counter, 1, 1), &ring);
         assert!(readers.iter().all(|reader| reader.has_changed().unwrap()));
         assert_eq!(writer.due(), None, "nothing is waiting");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_stream_rests_until_shortly_before_the_next_item_unless_items_are_long() {
+        let (many, _readers) = ring(1000);
+        let mut counter = PositionCounter::from_beginning();
+        let mut rest_after = |bytes, ring: &watch::Sender<LogRing>| {
+            let mut writer = RingWriter::new();
+            writer.add(batch(&mut counter, 1, bytes), ring);
+            writer.rest().map(|until| until - Instant::now())
+        };
+        let pause = limits::MAX_ITEM_PAUSE - limits::READ_BEFORE_ITEM;
+        assert_eq!(rest_after(1, &many), Some(pause));
+        assert_eq!(rest_after(limits::SHORT_ITEM_BYTES, &many), None);
+        let (few, _readers) = ring(2);
+        assert_eq!(rest_after(1, &few), None);
     }
 
     #[tokio::test(start_paused = true)]

@@ -30,7 +30,7 @@ const UNTYPED_UNIONS: [&str; 4] = [
 ];
 
 /// Types of request and response bodies, with their group, version, and kind.
-const TOP_LEVEL_TYPES: [(&str, &str, &str, &str); 19] = [
+const TOP_LEVEL_TYPES: [(&str, &str, &str, &str); 21] = [
     ("io.k8s.api.core.v1.Namespace", "", "v1", "Namespace"),
     ("io.k8s.api.core.v1.ConfigMap", "", "v1", "ConfigMap"),
     ("io.k8s.api.core.v1.Secret", "", "v1", "Secret"),
