@@ -105,10 +105,8 @@ test('a log shows colors and streams, and markup is text', async () => {
   assert.equal(await page.locator('.log img').count(), 0);
   assert.equal(await page.locator('.line.stderr').count(), 1);
   assert.equal(await page.locator('.fg-1').textContent(), 'red');
-  assert.equal(
-    await page.locator('.text span', { hasText: 'true' }).evaluate((node) => getComputedStyle(node).color),
-    'rgb(1, 2, 3)',
-  );
+  const color = (text) => page.locator('.text span', { hasText: text }).last().evaluate((node) => getComputedStyle(node).color);
+  assert.notEqual(await color('true'), await color('and'));
   bed.engine.write(web, ['a new line']);
   await page.getByText('a new line').waitFor();
   await shot(page, 'log');
@@ -127,6 +125,8 @@ test('logs of a project are merged by time', async () => {
   await page.getByText('merged 9').waitFor();
   const merged = (await rows(page)).filter((line) => line.startsWith('merged'));
   assert.deepEqual(merged, Array.from({ length: 10 }, (_, at) => `merged ${at}`));
+  // Fewer lines than fit are all there, from the top on.
+  assert.ok((await rows(page)).includes('a new line'));
   assert.deepEqual([...new Set(await page.locator('.source').allTextContents())].sort(), ['shop-db-1', 'shop-web-1']);
   await shot(page, 'merged');
   assert.deepEqual(await violations(page), []);
@@ -192,14 +192,18 @@ test('after a cut, the log goes on without a lost or a doubled line', async () =
   };
   write(20);
   await page.getByText('cut 19', { exact: true }).waitFor();
-  await page.context().setOffline(true);
-  write(20);
-  await page.context().setOffline(false);
-  write(1);
-  await page.getByText('cut 40', { exact: true }).waitFor();
-  const lines = await rows(page);
-  const expected = Array.from({ length: 41 }, (_, at) => `cut ${at}`).slice(-lines.length);
-  assert.deepEqual(lines, expected);
+  for (let round = 0; round < 3; round += 1) {
+    assert.ok(bed.cut() >= 2, 'there was a watch and a log to cut');
+    write(3);
+    await page.getByText(`cut ${written - 1}`, { exact: true }).waitFor();
+    write(2);
+    await page.getByText(`cut ${written - 1}`, { exact: true }).waitFor();
+  }
+  assert.deepEqual(await rows(page), Array.from({ length: 35 }, (_, at) => `cut ${at}`));
+  // The list goes on as well.
+  await page.goBack();
+  bed.engine.add('after-cut');
+  await page.getByRole('link', { name: 'after-cut' }).waitFor();
   await page.context().close();
 });
 
@@ -226,7 +230,6 @@ test('a revoked session, an engine and a daemon that are gone are explained', as
   await page.getByRole('heading', { name: 'The engine cannot be reached' }).waitFor({ timeout: 30_000 });
   await shot(page, 'engine-gone');
   await bed.rdd('dashboard', '--revoke');
-  await page.reload();
   await page.getByText('The session has ended').waitFor();
   const again = await bed.open();
   await again.getByRole('link', { name: 'rdd' }).waitFor();

@@ -1,12 +1,12 @@
 // A daemon, an engine, and a browser for a test of the page.
 
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
-import { execFile } from 'node:child_process';
 import { chromium } from 'playwright-core';
 import { FakeEngine } from './fakeEngine.mjs';
 
@@ -23,11 +23,14 @@ export class Testbed {
     bed.engine = new FakeEngine(join(bed.dir, 'engine.sock'));
     if (hasEngine) await bed.engine.start();
     await bed.startDaemon();
+    await bed.#startRelay();
     bed.browser = await chromium.launch({
       executablePath: process.env.RDD_TEST_CHROMIUM ?? '/usr/bin/chromium',
       args: [
         '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
         '--disable-background-networking', '--disable-component-update', '--disable-sync',
+        // The address of the page stays what it is, and its connections can be cut.
+        `--host-resolver-rules=MAP 127.0.0.1:${bed.port} 127.0.0.1:${bed.relay.address().port}`,
       ],
     });
     return bed;
@@ -50,6 +53,31 @@ export class Testbed {
       }
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
+  }
+
+  /** Relays connections from the browser to the daemon. */
+  async #startRelay() {
+    this.port = Number(new URL(await this.rdd('dashboard', '--print')).port);
+    this.sockets = new Set();
+    this.relay = createServer((browser) => {
+      const daemon = connect(this.port, '127.0.0.1');
+      const end = () => {
+        browser.destroy();
+        daemon.destroy();
+        this.sockets.delete(browser);
+      };
+      this.sockets.add(browser);
+      for (const socket of [browser, daemon]) socket.on('error', end).on('close', end);
+      browser.pipe(daemon).pipe(browser);
+    });
+    await new Promise((resolve) => this.relay.listen(0, '127.0.0.1', resolve));
+  }
+
+  /** Cuts all connections of the browser, and returns how many there were. */
+  cut() {
+    const count = this.sockets.size;
+    for (const socket of this.sockets) socket.destroy();
+    return count;
   }
 
   daemonLog() {
@@ -89,6 +117,8 @@ export class Testbed {
     await this.browser?.close();
     if (this.daemon.exitCode === null) await this.stopDaemon();
     await this.engine.stop().catch(() => undefined);
+    this.cut();
+    this.relay.close();
     rmSync(this.dir, { recursive: true, force: true });
   }
 }

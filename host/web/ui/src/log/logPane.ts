@@ -4,7 +4,7 @@
 
 import type { TimeMode } from '../format';
 import { logRow } from './logRow';
-import { contentHeight, placeAt, scrollTopOf, windowAt, type ScrollPlace } from './scrollModel';
+import { contentHeight, lastCount, placeAt, ROW_HEIGHT, scrollTopOf, windowAt, type ScrollPlace } from './scrollModel';
 import type { LineView, LogUpdate, ViewWindow } from './workerMessages';
 
 export interface PaneState {
@@ -143,7 +143,7 @@ export class LogPane {
       const total = this.#update?.total ?? 0;
       if (total > this.#frozen) {
         // Goes on at the same line: what is new comes below it.
-        const top = this.#frozen - viewport / 20;
+        const top = this.#frozen - viewport / ROW_HEIGHT;
         this.#frozen = total;
         this.#resizeContent();
         this.#scrollTo(scrollTopOf(top, total, viewport));
@@ -171,8 +171,9 @@ export class LogPane {
 
   /** Asks the worker for the lines that are visible. */
   #request(): void {
-    const { first, count } = windowAt(this.#placeNow(), this.#scroller.clientHeight);
-    this.#options.onWindow({ first: this.#isFollowing ? 'last' : first, count });
+    const viewport = this.#scroller.clientHeight;
+    if (this.#isFollowing) this.#options.onWindow({ first: 'last', count: lastCount(viewport) });
+    else this.#options.onWindow(windowAt(this.#placeNow(), viewport));
   }
 
   #scrollTo(top: number): void {

@@ -75,18 +75,26 @@ function applyStyle(node: HTMLElement, style: AnsiStyle): void {
   const [foreground, background] = style.inverse === true
     ? [style.background ?? 'inverse', style.foreground ?? 'inverse']
     : [style.foreground, style.background];
-  setColor(node, 'fg', 'color', foreground);
-  setColor(node, 'bg', 'background-color', background);
+  setColor(node, 'fg', 'color', foreground, background === undefined);
+  setColor(node, 'bg', 'background-color', background, false);
   for (const name of ['bold', 'dim', 'italic', 'underline', 'strike'] as const) {
     if (style[name] === true) node.classList.add(name);
   }
 }
 
-/** Named colors belong to the theme, others are what the log says. */
-function setColor(node: HTMLElement, prefix: string, property: string, color: AnsiColor | undefined): void {
+/**
+ * Named colors belong to the theme. Others are what the log says, made dark or light
+ * enough to be read where they have no background of their own.
+ */
+function setColor(node: HTMLElement, prefix: string, property: string, color: AnsiColor | undefined, isAlone: boolean): void {
   if (color === undefined) return;
-  if (typeof color === 'string' && color.startsWith('#')) node.style.setProperty(property, color);
-  else node.classList.add(`${prefix}-${color}`);
+  if (typeof color === 'number' || !color.startsWith('#')) node.classList.add(`${prefix}-${color}`);
+  else if (isAlone) node.style.setProperty(property, readable(color));
+  else node.style.setProperty(property, color);
+}
+
+function readable(color: string): string {
+  return `light-dark(oklch(from ${color} min(l, 0.5) c h), oklch(from ${color} max(l, 0.72) c h))`;
 }
 
 function element(name: string, className: string, text?: string): HTMLElement {

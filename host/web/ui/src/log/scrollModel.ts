@@ -40,3 +40,8 @@ export function windowAt(place: ScrollPlace, viewport: number): { first: number;
   const first = Math.max(0, Math.floor(place.line) - above);
   return { first, count: Math.floor(place.line) + below - first };
 }
+
+/** Returns how many of the last lines may be visible at the end. */
+export function lastCount(viewport: number): number {
+  return Math.ceil(viewport / ROW_HEIGHT) + OVERSCAN;
+}

@@ -33,7 +33,10 @@ export function LogToolbar(props: LogToolbarProps) {
   };
   const onKey = (event: KeyboardEvent): void => {
     if (event.key === 'Enter') props.onFind(event.shiftKey ? -1 : 1);
-    if (event.key === 'Escape') searchInput.current?.blur();
+    if (event.key !== 'Escape') return;
+    // It would empty the field as well.
+    event.preventDefault();
+    searchInput.current?.blur();
   };
   const { isFollowing } = state.pane;
   return (
