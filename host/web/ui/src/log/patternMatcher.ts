@@ -7,6 +7,8 @@ import { parsePattern, type PatternGraph, type PatternOptions } from './patternS
 const MAX_STATES = 2000;
 const DEAD = -2;
 const UNKNOWN = -1;
+/** A state that accepts: the rest of the line does not matter. */
+const FOUND = -3;
 const ESCAPE = 0x1b;
 
 interface MatcherState {
@@ -39,16 +41,18 @@ export class PatternMatcher {
   /** Returns whether bytes have a match. Escape sequences of terminals are skipped. */
   matches(bytes: Uint8Array, from: number, to: number): boolean {
     let state = this.#first;
+    if (this.#states[state]?.isAccepting === true) return true;
     for (let at = from; at < to; at += 1) {
-      if (this.#states[state]?.isAccepting === true) return true;
       const byte = bytes[at] ?? 0;
       if (byte === ESCAPE) {
         at = escapeEnd(bytes, at, to) - 1;
         continue;
       }
-      const next = this.#table[state * 256 + byte] ?? UNKNOWN;
-      state = next === UNKNOWN ? this.#step(state, byte) : next;
-      if (state === DEAD) return false;
+      let next = this.#table[state * 256 + byte] ?? UNKNOWN;
+      if (next === UNKNOWN) next = this.#step(state, byte);
+      if (next === FOUND) return true;
+      if (next === DEAD) return false;
+      state = next;
     }
     const last = this.#states[state];
     return last !== undefined && (last.isAccepting || last.isAcceptingAtEnd);
@@ -113,9 +117,10 @@ export class PatternMatcher {
     }
     if (this.#states.length >= MAX_STATES) {
       this.#reset();
-      return this.#intern(closed);
+      return this.#isFloating && closed.includes(this.#graph.accept) ? FOUND : this.#intern(closed);
     }
-    const next = this.#intern(closed);
+    const isFound = this.#isFloating && closed.includes(this.#graph.accept);
+    const next = isFound ? FOUND : this.#intern(closed);
     this.#table[state * 256 + byte] = next;
     return next;
   }
