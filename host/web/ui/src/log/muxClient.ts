@@ -215,6 +215,8 @@ export class MuxClient {
       }
       case 'error': {
         const subscription = this.#subscriptions[message.id ?? -1];
+        // The subscription that has the number goes on.
+        if (message.code === 409) break;
         const canRetry = message.code === 429 || message.code === 502 || message.code === 503;
         this.#options.onError(message.message, !canRetry);
         if (subscription !== undefined) this.#end(subscription, canRetry);
@@ -232,7 +234,11 @@ export class MuxClient {
     subscription.isEnded = !canRetry;
     if (canRetry) {
       const id = this.#subscriptions.indexOf(subscription);
-      setTimeout(() => this.#subscribe(subscription, id), this.#backoff.next());
+      const socket = this.#socket;
+      setTimeout(() => {
+        // A new connection has subscribed to everything.
+        if (this.#socket === socket) this.#subscribe(subscription, id);
+      }, this.#backoff.next());
     } else if (this.#subscriptions.every(({ isEnded }) => isEnded)) {
       this.#socket?.close(1000);
     }

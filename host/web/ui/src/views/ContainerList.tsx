@@ -9,6 +9,9 @@ import { logsHash } from '../route';
 import { ContainerRow } from './ContainerRow';
 import { Notices } from './Notices';
 
+// A connection has as many subscriptions.
+const MAX_LOGS = 64;
+
 export function ContainerList({ client }: { client: DaemonClient }) {
   const selected = useSignal<ReadonlySet<string>>(new Set());
   const failure = useSignal<string | undefined>(undefined);
@@ -43,7 +46,7 @@ export function ContainerList({ client }: { client: DaemonClient }) {
     else next.delete(key);
     selected.value = next;
   }, []);
-  const chosen = [...selected.value].filter((key) => containers.value.has(key));
+  const chosen = [...selected.value].filter((key) => containers.value.has(key)).slice(0, MAX_LOGS);
   return (
     <main>
       <div class="toolbar">
