@@ -11,11 +11,12 @@ use cargo_metadata::{DependencyKind, MetadataCommand};
 
 /// The workspace crates that each crate may depend on. Dev-dependencies are not
 /// restricted.
-const RULES: [(&str, &[&str]); 24] = [
+const RULES: [(&str, &[&str]); 25] = [
     ("rdd-core", &[]),
     ("rdd-api", &[]),
     ("rdd-gateway", &["rdd-core"]),
     ("rdd-passthrough", &["rdd-core", "rdd-gateway"]),
+    ("rdd-web", &["rdd-core", "rdd-gateway"]),
     ("rdd-mirror", &["rdd-api", "rdd-core"]),
     ("rdd-distribution", &["rdd-core"]),
     ("rdd-plugin-contract", &["rdd-core"]),
@@ -64,6 +65,7 @@ const RULES: [(&str, &[&str]); 24] = [
             "rdd-plugin",
             "rdd-plugin-project",
             "rdd-toy-engine",
+            "rdd-web",
         ],
     ),
     ("rdd-testkit", &["rdd-core"]),

@@ -1,6 +1,7 @@
 //! Authentication of clients, independent of the transport.
 
 use async_trait::async_trait;
+use tokio::sync::watch;
 
 /// The authenticated user of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,6 +59,30 @@ pub enum AuthError {
     Unavailable(String),
 }
 
+/// The end of what authenticated a request. Whatever the request opened ends with
+/// it.
+#[derive(Clone, Debug)]
+pub struct SessionEnd(watch::Receiver<()>);
+
+impl SessionEnd {
+    /// Returns the end that comes when the sender is dropped.
+    pub fn channel() -> (watch::Sender<()>, Self) {
+        let (sender, receiver) = watch::channel(());
+        (sender, Self(receiver))
+    }
+
+    /// Waits for the end.
+    pub async fn ended(&mut self) {
+        // Nothing is ever sent.
+        while self.0.changed().await.is_ok() {}
+    }
+
+    /// Returns whether it has come.
+    pub fn has_ended(&self) -> bool {
+        self.0.has_changed().is_err()
+    }
+}
+
 /// Authenticates clients by their credentials.
 #[async_trait]
 pub trait Authenticator: Send + Sync + 'static {
@@ -67,6 +92,12 @@ pub trait Authenticator: Send + Sync + 'static {
         &self,
         credentials: &Credentials,
     ) -> Option<Result<UserIdentity, AuthError>>;
+
+    /// Returns the end of the session that the credentials are of. Those that are
+    /// valid for as long as the daemon runs have none.
+    fn session_end(&self, _credentials: &Credentials) -> Option<SessionEnd> {
+        None
+    }
 
     /// Authenticates, with a request to a remote service if necessary, and checks
     /// that the user may do what `scope` says.

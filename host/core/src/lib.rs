@@ -51,7 +51,7 @@ pub use engine::{
 };
 pub use error::{EngineError, ErrorCode};
 pub use exec::{ExecOptions, ExecSession, TerminalSize};
-pub use identity::{AccessScope, AuthError, Authenticator, Credentials, UserIdentity};
+pub use identity::{AccessScope, AuthError, Authenticator, Credentials, SessionEnd, UserIdentity};
 pub use label_predicate::{LabelPredicate, SelectorParser, SelectorTextError};
 pub use log_entry::{
     EntryBatch, EntryBatchError, EntryHeader, EntryOptions, EntryPosition, EntryStream, GapReason,

@@ -32,6 +32,14 @@ impl LocalAuthenticator {
         Self { token }
     }
 
+    /// Returns the user that the instance's token stands for.
+    pub fn administrator() -> UserIdentity {
+        UserIdentity {
+            user: "rdd-admin".to_owned(),
+            groups: vec![ADMIN_GROUP.to_owned(), AUTHENTICATED_GROUP.to_owned()],
+        }
+    }
+
     /// Returns the user of `credentials`.
     ///
     /// # Errors
@@ -45,10 +53,7 @@ impl LocalAuthenticator {
         };
         match credentials {
             Credentials::None => reject("the request has no credentials"),
-            Credentials::Bearer(token) if self.token.matches(token) => Ok(UserIdentity {
-                user: "rdd-admin".to_owned(),
-                groups: vec![ADMIN_GROUP.to_owned(), AUTHENTICATED_GROUP.to_owned()],
-            }),
+            Credentials::Bearer(token) if self.token.matches(token) => Ok(Self::administrator()),
             Credentials::Bearer(_) => reject("the bearer token is wrong"),
             Credentials::Certificate(der) => match subject(der) {
                 Some(identity) => Ok(identity),

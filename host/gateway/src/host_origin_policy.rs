@@ -1,6 +1,8 @@
 //! The allow-lists of hosts and origins. They protect the daemon against web
 //! pages that the user happens to visit (cross-site WebSockets, DNS rebinding).
 
+use std::net::SocketAddr;
+
 use http::HeaderMap;
 use http::header::{HOST, ORIGIN};
 use http::uri::Authority;
@@ -13,8 +15,18 @@ const LOOPBACK_HOSTS: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
 /// The hosts and origins that requests may name.
 #[derive(Clone, Debug)]
 pub struct HostOriginPolicy {
-    hosts: Vec<String>,
+    scheme: &'static str,
+    hosts: HostMatch,
     origins: Vec<String>,
+}
+
+/// How a host is compared.
+#[derive(Clone, Debug)]
+enum HostMatch {
+    /// Its name is one of these, with any port.
+    Names(Vec<String>),
+    /// Its name and its port are one of these.
+    Authorities(Vec<String>),
 }
 
 /// A request that the [`HostOriginPolicy`] rejects. The message is for the
@@ -32,6 +44,18 @@ pub enum HostOriginError {
         /// The host in lower case, without a port.
         name: String,
     },
+    /// A host that is not the listener's own address.
+    #[error("host {host:?} is not the address of the page; open it with 'rdd dashboard'")]
+    Authority {
+        /// The host in lower case, with its port.
+        host: String,
+    },
+    /// An origin that is not the listener's own.
+    #[error("origin {origin:?} is not that of the page, and no other one may use this address")]
+    ForeignOrigin {
+        /// The first origin of the request, in lower case.
+        origin: String,
+    },
     /// An origin that is not on the allow-list, or several origins.
     #[error(
         "origin {origin:?} is not allowed; start the daemon with --trusted-origin {origin} if you trust it"
@@ -46,17 +70,37 @@ impl HostOriginPolicy {
     /// Allows the loopback names and `hosts`, and the server's own origin and
     /// `origins`. Each entry has to match exactly.
     pub fn new(hosts: &[AllowedHost], origins: &[TrustedOrigin]) -> Self {
+        let hosts = LOOPBACK_HOSTS
+            .iter()
+            .map(|host| (*host).to_owned())
+            .chain(hosts.iter().map(AllowedHost::in_header))
+            .collect();
         Self {
-            hosts: LOOPBACK_HOSTS
-                .iter()
-                .map(|host| (*host).to_owned())
-                .chain(hosts.iter().map(AllowedHost::in_header))
-                .collect(),
+            scheme: "https",
+            hosts: HostMatch::Names(hosts),
             origins: origins
                 .iter()
                 .map(|origin| origin.as_str().to_owned())
                 .collect(),
         }
+    }
+
+    /// Allows nothing but the address of the listener, with its port, and
+    /// `localhost` with that port. For a listener that serves plain HTTP.
+    pub fn own_address() -> Self {
+        Self {
+            scheme: "http",
+            hosts: HostMatch::Authorities(Vec::new()),
+            origins: Vec::new(),
+        }
+    }
+
+    /// Returns the policy of a listener on `address`.
+    pub(crate) fn at(mut self, address: SocketAddr) -> Self {
+        if let HostMatch::Authorities(authorities) = &mut self.hosts {
+            *authorities = vec![address.to_string(), format!("localhost:{}", address.port())];
+        }
+        self
     }
 
     /// Checks the `Host` and `Origin` of a request. `authority` is the one of
@@ -81,15 +125,24 @@ impl HostOriginPolicy {
         let name = host
             .parse::<Authority>()
             .map_or_else(|_| host.clone(), |parsed| parsed.host().to_owned());
-        if !self.hosts.contains(&name) {
-            return Err(HostOriginError::Host { name });
+        match &self.hosts {
+            HostMatch::Names(names) if !names.contains(&name) => {
+                return Err(HostOriginError::Host { name });
+            }
+            HostMatch::Authorities(authorities) if !authorities.contains(&host) => {
+                return Err(HostOriginError::Authority { host });
+            }
+            _ => {}
         }
         let mut origins = headers.get_all(ORIGIN).iter();
         let Some(origin) = origins.next() else {
             return Ok(());
         };
         let origin = origin.to_str().unwrap_or_default().to_ascii_lowercase();
-        let own = format!("https://{host}");
+        let own = format!("{}://{host}", self.scheme);
+        if matches!(self.hosts, HostMatch::Authorities(_)) && origin != own {
+            return Err(HostOriginError::ForeignOrigin { origin });
+        }
         if origins.next().is_some() || (origin != own && !self.origins.contains(&origin)) {
             return Err(HostOriginError::Origin { origin });
         }
@@ -148,6 +201,39 @@ mod tests {
                 .to_string()
                 .contains("--allowed-host evil.example")
         );
+    }
+
+    #[test]
+    fn a_listener_of_its_own_address_accepts_nothing_else() {
+        let policy = HostOriginPolicy::own_address().at("127.0.0.1:80".parse().unwrap());
+        let check = |host: &str, origin: Option<&str>| {
+            let mut headers = HeaderMap::new();
+            headers.insert(HOST, host.parse().unwrap());
+            if let Some(origin) = origin {
+                headers.insert(ORIGIN, origin.parse().unwrap());
+            }
+            policy.check(&headers, None).is_ok()
+        };
+        assert!(check("127.0.0.1:80", None) && check("LOCALHOST:80", None));
+        assert!(check("localhost:80", Some("http://localhost:80")));
+        for host in [
+            "127.0.0.1",
+            "127.0.0.1:81",
+            "[::1]:80",
+            "evil.example:80",
+            "",
+        ] {
+            assert!(!check(host, None), "{host}");
+        }
+        for origin in [
+            "https://127.0.0.1:80",
+            "http://127.0.0.1:81",
+            "http://localhost:80",
+            "http://127.0.0.1",
+            "null",
+        ] {
+            assert!(!check("127.0.0.1:80", Some(origin)), "{origin}");
+        }
     }
 
     #[test]

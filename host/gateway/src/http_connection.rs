@@ -9,6 +9,7 @@ use std::sync::Arc;
 use futures::FutureExt as _;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
@@ -24,7 +25,8 @@ use crate::tls_connection::TlsConnection;
 
 /// The state that all connections share.
 pub(crate) struct ConnectionServer {
-    pub(crate) acceptor: TlsAcceptor,
+    /// `None` for plain HTTP.
+    pub(crate) acceptor: Option<TlsAcceptor>,
     pub(crate) pipeline: RequestPipeline,
     pub(crate) limits: ConnectionLimits,
     /// Once cancelled, requests in flight finish and no new ones are read.
@@ -45,8 +47,14 @@ impl ConnectionServer {
     }
 
     async fn serve(self: Arc<Self>, stream: TcpStream, permit: ConnectionPermit) {
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "cannot set TCP_NODELAY");
+        }
+        let Some(acceptor) = &self.acceptor else {
+            return self.serve_http(stream, permit, None).await;
+        };
         let stream = tokio::select! {
-            stream = self.handshake(stream) => match stream {
+            stream = self.handshake(acceptor, stream) => match stream {
                 Some(stream) => stream,
                 None => return,
             },
@@ -59,6 +67,17 @@ impl ConnectionServer {
             .peer_certificates()
             .and_then(|chain| chain.first())
             .map(|certificate| certificate.to_vec());
+        self.serve_http(stream, permit, certificate).await;
+    }
+
+    async fn serve_http<T>(
+        self: Arc<Self>,
+        stream: T,
+        permit: ConnectionPermit,
+        certificate: Option<Vec<u8>>,
+    ) where
+        T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
         let activity = ConnectionActivity::new();
         let context = Arc::new(ConnectionContext {
             permit,
@@ -71,7 +90,11 @@ impl ConnectionServer {
             let (server, context) = (server.clone(), service_context.clone());
             async move { Ok::<_, Infallible>(server.pipeline.handle(request, &context).await) }
         });
-        let builder = http_builder();
+        let mut builder = http_builder();
+        // Browsers speak HTTP/2 with TLS only.
+        if self.acceptor.is_none() {
+            builder = builder.http1_only();
+        }
         let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
         let mut connection = std::pin::pin!(connection);
         tokio::select! {
@@ -92,11 +115,8 @@ impl ConnectionServer {
         }
     }
 
-    async fn handshake(&self, stream: TcpStream) -> Option<TlsConnection> {
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "cannot set TCP_NODELAY");
-        }
-        match tokio::time::timeout(self.limits.handshake, self.acceptor.accept(stream)).await {
+    async fn handshake(&self, acceptor: &TlsAcceptor, stream: TcpStream) -> Option<TlsConnection> {
+        match tokio::time::timeout(self.limits.handshake, acceptor.accept(stream)).await {
             Ok(Ok(stream)) => Some(stream),
             Ok(Err(error)) => {
                 tracing::debug!(%error, "the TLS handshake failed");

@@ -1,11 +1,12 @@
-//! The gateway: the daemon's only listener. It terminates TLS, authenticates
-//! each request, checks its `Host` and `Origin`, and dispatches it to the
-//! Kubernetes API or to the passthrough endpoints.
+//! The gateway: the daemon's listeners. It terminates TLS, authenticates each
+//! request, checks its `Host` and `Origin`, and dispatches it to the Kubernetes
+//! API, to the passthrough endpoints, or to the web page. A listener without TLS
+//! is bound to the loopback interface, for the browser of this machine.
 //!
 //! Invariants:
 //! - No handler sees a request before its credentials, its `Host`, and its
 //!   `Origin` were accepted. Health checks need no credentials and reveal
-//!   nothing.
+//!   nothing, nor do the files of the page and its sign-in.
 //! - Until the daemon is ready, every other path returns 503 with
 //!   `Retry-After`.
 //! - No secret is logged.
@@ -26,6 +27,7 @@ mod http_connection;
 mod registry;
 mod tls_connection;
 
+mod ending_body;
 mod limits;
 mod request_body;
 mod response;
@@ -41,9 +43,9 @@ pub use health::{DaemonPhase, HealthCheck, HealthReport};
 pub use host_origin_policy::{HostOriginError, HostOriginPolicy};
 pub use kubeconfig::InstanceKubeconfig;
 pub use limits::ConnectionLimits;
-pub use pipeline::RequestHandler;
+pub use pipeline::{PageAccess, PageRoutes, RequestHandler};
 pub use request_body::{RequestBody, RequestBodyError};
 pub use response::{GatewayBody, error_response, text_response};
 pub use server::{BindError, Gateway, GatewayOptions};
-pub use tls_connection::{TlsConnection, into_tls_connection};
+pub use tls_connection::{TlsConnection, into_plain_connection, into_tls_connection};
 pub use token::{BearerToken, TokenError};

@@ -4,7 +4,8 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{Request, Response, StatusCode};
+use http::{HeaderMap, Request, Response, StatusCode};
+use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use rdd_core::{AccessScope, AuthError, Authenticator, UserIdentity};
 use tokio::sync::watch;
@@ -14,6 +15,7 @@ use tracing::Instrument as _;
 
 use crate::activity::{ConnectionActivity, InFlightBody};
 use crate::auth::take_credentials;
+use crate::ending_body::EndingBody;
 use crate::health::{self, HealthReport};
 use crate::host_origin_policy::HostOriginPolicy;
 use crate::limits::{CONNECTIONS_RETRY_AFTER_SECONDS, STARTING_RETRY_AFTER_SECONDS};
@@ -27,11 +29,35 @@ use crate::response::{GatewayBody, error_response};
 pub type RequestHandler =
     BoxCloneSyncService<Request<RequestBody>, Response<GatewayBody>, Infallible>;
 
+/// The web page: paths of their own, some of which need no credentials.
+#[derive(Clone)]
+pub struct PageRoutes {
+    /// Serves the paths. Among the extensions of a request that needs credentials
+    /// is the caller's [`rdd_core::UserIdentity`].
+    pub handler: RequestHandler,
+    /// Returns which access a request needs, or `None` for a path that is not of
+    /// the page.
+    pub access: fn(&http::Method, &str) -> Option<PageAccess>,
+}
+
+/// The access that a request to the page needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PageAccess {
+    /// Everybody who may connect: the files of the page, and the sign-in. `Host`
+    /// and `Origin` are checked.
+    Anonymous,
+    /// A user with credentials.
+    Authenticated,
+}
+
 /// Authenticates, checks, and dispatches requests.
 pub(crate) struct RequestPipeline {
     pub(crate) authenticator: Arc<dyn Authenticator>,
     pub(crate) access_scope: fn(&str) -> AccessScope,
     pub(crate) host_origin_policy: HostOriginPolicy,
+    pub(crate) page: Option<PageRoutes>,
+    /// Headers of each response, unless its handler has set them.
+    pub(crate) response_headers: HeaderMap,
     pub(crate) passthrough: RequestHandler,
     pub(crate) api: Option<RequestHandler>,
     pub(crate) metrics: RequestHandler,
@@ -65,7 +91,13 @@ impl RequestPipeline {
             user = tracing::field::Empty,
         );
         let response = async {
-            let response = self.route(request, connection).await;
+            let mut response = self.route(request, connection).await;
+            for (name, value) in &self.response_headers {
+                response
+                    .headers_mut()
+                    .entry(name)
+                    .or_insert_with(|| value.clone());
+            }
             tracing::debug!(status = response.status().as_u16(), "request handled");
             response
         }
@@ -89,6 +121,19 @@ impl RequestPipeline {
         let uri = request.uri();
         if let Some(response) = health::response(uri.path(), uri.query(), &self.health.borrow()) {
             return response;
+        }
+        let page = self.page.as_ref().and_then(|page| {
+            let access = (page.access)(request.method(), request.uri().path())?;
+            Some((&page.handler, access))
+        });
+        if let Some((handler, PageAccess::Anonymous)) = page {
+            return match self
+                .host_origin_policy
+                .check(request.headers(), request.uri().authority())
+            {
+                Ok(()) => self.dispatch(handler, request).await,
+                Err(error) => reject(&request, StatusCode::FORBIDDEN, &error.to_string(), None),
+            };
         }
         let certificate = connection.certificate.as_deref();
         let credentials = match take_credentials(request.headers_mut(), certificate) {
@@ -138,12 +183,13 @@ impl RequestPipeline {
                 Err(error) => return authentication_failed(&request, &error),
             },
         };
-        let handler = match request.uri().path() {
-            "/metrics" => &self.metrics,
-            path if path == "/passthrough" || path.starts_with("/passthrough/") => {
+        let handler = match (page, request.uri().path()) {
+            (Some((handler, _)), _) => handler,
+            (None, "/metrics") => &self.metrics,
+            (None, path) if path == "/passthrough" || path.starts_with("/passthrough/") => {
                 &self.passthrough
             }
-            _ => match &self.api {
+            (None, _) => match &self.api {
                 Some(api) => api,
                 None => {
                     return reject(
@@ -156,6 +202,19 @@ impl RequestPipeline {
             },
         };
         request.extensions_mut().insert(identity);
+        if let Some(end) = self.authenticator.session_end(&credentials) {
+            request.extensions_mut().insert(end.clone());
+            let response = self.dispatch(handler, request).await;
+            return response.map(|body| EndingBody::new(body, end).boxed_unsync());
+        }
+        self.dispatch(handler, request).await
+    }
+
+    async fn dispatch(
+        &self,
+        handler: &RequestHandler,
+        request: Request<Incoming>,
+    ) -> Response<GatewayBody> {
         let request = request.map(|body| RequestBody::new(body, self.body_timeout));
         match handler.clone().oneshot(request).await {
             Ok(response) => response,

@@ -126,9 +126,10 @@ fn error_page(status: StatusCode, message: &str) -> String {
 <body>
 <h1>{status}</h1>
 <p>{message}</p>
-<p>This is the Kubernetes API of <b>rdd</b>, which shows the containers, images, and volumes of a container engine. It is an API for programs and has no web pages.</p>
+<p>This is the Kubernetes API of <b>rdd</b>, which shows the containers, images, and volumes of a container engine. It is an API for programs; <code>rdd dashboard</code> opens its web page.</p>
 <p>In a terminal:</p>
-<pre>rdd status                    # where the kubeconfig is, and whether the engine is connected
+<pre>rdd dashboard                 # the web page
+rdd status                    # where the kubeconfig is, and whether the engine is connected
 rdd ctl get containers -A     # kubectl, with the kubeconfig of the daemon
 rdd logs NAME                 # the log of a container</pre>
 </body>

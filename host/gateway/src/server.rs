@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::HeaderMap;
 use rdd_core::{AccessScope, Authenticator};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
@@ -18,7 +19,7 @@ use crate::health::HealthReport;
 use crate::host_origin_policy::HostOriginPolicy;
 use crate::http_connection::ConnectionServer;
 use crate::limits::{ACCEPT_RETRY_DELAY, ConnectionLimits, LOG_INTERVAL};
-use crate::pipeline::{RequestHandler, RequestPipeline};
+use crate::pipeline::{PageRoutes, RequestHandler, RequestPipeline};
 use crate::registry::ConnectionRegistry;
 
 /// What a [`Gateway`] is made of.
@@ -26,14 +27,19 @@ use crate::registry::ConnectionRegistry;
 pub struct GatewayOptions {
     /// The address to listen on. Port 0 selects a free port.
     pub listen: SocketAddr,
-    /// The TLS configuration, with the server certificate.
-    pub tls: Arc<rustls::ServerConfig>,
+    /// The TLS configuration, with the server certificate. Without one, the
+    /// gateway serves plain HTTP/1.1, and only on a loopback address.
+    pub tls: Option<Arc<rustls::ServerConfig>>,
     /// Validates credentials.
     pub authenticator: Arc<dyn Authenticator>,
     /// Returns what a request for a path is about to do.
     pub access_scope: fn(&str) -> AccessScope,
     /// The allowed values of `Host` and `Origin`.
     pub host_origin_policy: HostOriginPolicy,
+    /// Serves the web page and its sign-in.
+    pub page: Option<PageRoutes>,
+    /// Headers of each response, unless its handler has set them.
+    pub response_headers: HeaderMap,
     /// Serves `/passthrough/…`.
     pub passthrough: RequestHandler,
     /// Serves everything else. `None` if an external cluster serves the API.
@@ -55,6 +61,9 @@ pub enum BindError {
     /// Another process listens on the port.
     #[error("{0} is in use; choose another address with --listen (port 0 takes a free one)")]
     InUse(SocketAddr),
+    /// Plain HTTP on an address that other machines may reach.
+    #[error("{0} is no loopback address, and plain HTTP is served on nothing else")]
+    PlainText(SocketAddr),
     /// Any other failure to listen.
     #[error("cannot listen on {address}; choose another address with --listen")]
     Listen {
@@ -66,7 +75,7 @@ pub enum BindError {
     },
 }
 
-/// An HTTPS server that is bound to its address but does not accept
+/// An HTTPS server, or a plain one for the loopback interface, that is bound to its address but does not accept
 /// connections yet.
 ///
 /// ```
@@ -94,10 +103,12 @@ pub enum BindError {
 ///
 /// let gateway = Gateway::bind(GatewayOptions {
 ///     listen: "127.0.0.1:0".parse()?,
-///     tls: certificates.server,
+///     tls: Some(certificates.server),
 ///     authenticator: Arc::new(LocalAuthenticator::new(token)),
 ///     access_scope: |_| AccessScope::ContainerLog,
 ///     host_origin_policy: HostOriginPolicy::new(&[], &[]),
+///     page: None,
+///     response_headers: Default::default(),
 ///     passthrough: hello.clone(),
 ///     api: Some(hello.clone()),
 ///     metrics: hello,
@@ -132,6 +143,8 @@ impl Gateway {
             authenticator,
             access_scope,
             host_origin_policy,
+            page,
+            response_headers,
             passthrough,
             api,
             metrics,
@@ -139,6 +152,9 @@ impl Gateway {
             limits,
             shutdown_grace,
         } = options;
+        if tls.is_none() && !listen.ip().is_loopback() {
+            return Err(BindError::PlainText(listen));
+        }
         let cannot_listen = |source: std::io::Error| BindError::Listen {
             address: listen,
             source,
@@ -153,7 +169,9 @@ impl Gateway {
         let pipeline = RequestPipeline {
             authenticator,
             access_scope,
-            host_origin_policy,
+            host_origin_policy: host_origin_policy.at(address),
+            page,
+            response_headers,
             passthrough,
             api,
             metrics,
@@ -164,7 +182,7 @@ impl Gateway {
             listener,
             address,
             connections: Arc::new(ConnectionServer {
-                acceptor: TlsAcceptor::from(tls),
+                acceptor: tls.map(TlsAcceptor::from),
                 pipeline,
                 limits,
                 shutdown: CancellationToken::new(),

@@ -7,9 +7,8 @@ use std::task::{Context, Poll};
 
 use futures::future::BoxFuture;
 use http::{Method, Request, Response};
-use hyper::upgrade::OnUpgrade;
 use jiff::Timestamp;
-use rdd_core::{ContainerIndex, SelectorParser, ServingSnapshot, UserIdentity};
+use rdd_core::{ContainerIndex, SelectorParser, ServingSnapshot, SessionEnd, UserIdentity};
 use rdd_gateway::GatewayBody;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -195,7 +194,7 @@ impl Passthrough {
                 serving: serving.clone(),
                 shutdown: shutdown.clone(),
             };
-            self.spawn_session(session, hyper::upgrade::on(request), permit, span);
+            self.spawn_session(session, request, permit, span);
             return Ok(response);
         }
         let selected = upgrade_request::select_subprotocol(request.headers(), &LOG_SUBPROTOCOLS);
@@ -209,7 +208,6 @@ impl Passthrough {
         let messages = target.open(reading, containers, hub).await?;
         let upgrade_request = upgrade_request?;
 
-        let upgrade = hyper::upgrade::on(request);
         let span = tracing::info_span!("log_session", backend = snapshot.backend, container, user);
         let session = LogSession {
             messages,
@@ -218,7 +216,7 @@ impl Passthrough {
             serving: serving.clone(),
             shutdown: shutdown.clone(),
         };
-        self.spawn_session(session, upgrade, permit, span);
+        self.spawn_session(session, request, permit, span);
         Ok(upgrade_request.into_response(selected.map(|(name, _)| name)))
     }
 
@@ -251,7 +249,6 @@ impl Passthrough {
         }
         ready_engine(&snapshot)?;
         let upgrade_request = upgrade_request?;
-        let upgrade = hyper::upgrade::on(request);
         let span = tracing::info_span!("mux_session", backend = snapshot.backend, user);
         let session = MuxSession {
             backend: snapshot.backend,
@@ -261,23 +258,35 @@ impl Passthrough {
             parse_selector: state.parse_selector,
             shutdown: state.shutdown.clone(),
         };
-        self.spawn_session(session, upgrade, permit, span);
+        self.spawn_session(session, request, permit, span);
         Ok(upgrade_request.into_response(selected.map(|(name, ())| name)))
     }
 
-    /// Runs a session on the connection of its request, once that is upgraded.
-    fn spawn_session(
+    /// Runs a session on the connection of its request, once that is upgraded. It
+    /// ends at the latest with the session of the browser that sent the request.
+    fn spawn_session<B>(
         &self,
         session: impl SessionHandler + 'static,
-        upgrade: OnUpgrade,
+        request: &mut Request<B>,
         permit: StreamPermit,
         span: tracing::Span,
     ) {
+        let session_end = request.extensions_mut().remove::<SessionEnd>();
+        let upgrade = hyper::upgrade::on(request);
         self.state.sessions.spawn(
             async move {
                 let _permit = permit;
                 match upgrade.await {
-                    Ok(upgraded) => connection::run(session, upgraded).await,
+                    Ok(upgraded) => {
+                        let running = connection::run(session, upgraded);
+                        match session_end {
+                            None => running.await,
+                            Some(mut end) => tokio::select! {
+                                () = running => {}
+                                () = end.ended() => tracing::debug!("the browser's session has ended"),
+                            },
+                        }
+                    }
                     Err(error) => tracing::debug!(%error, "connection lost before the upgrade"),
                 }
             }

@@ -12,8 +12,10 @@ use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use rdd_api::ActionName;
 use rdd_gateway::{AllowedHost, TrustedOrigin};
+use rdd_web::WebEndpoint;
 
 use crate::actions::{self, ActionArgs, RemoveArgs};
+use crate::dashboard::{self, DashboardArgs};
 use crate::output::{self, OutputArgs, OutputError};
 use crate::plugin_dirs::PluginDirArgs;
 use crate::plugins::PluginCommand;
@@ -55,6 +57,8 @@ enum Command {
     },
     /// Fetch the logs of one or more containers
     Logs(logs::LogsArgs),
+    /// Open the web page, which shows containers and their logs
+    Dashboard(DashboardArgs),
     /// Execute a command in a running container
     Exec(exec::ExecArgs),
     /// Install, show, and remove engine backends
@@ -112,6 +116,17 @@ pub(crate) struct ServeArgs {
         value_name = "ADDRESS:PORT"
     )]
     pub(crate) listen: SocketAddr,
+    /// Address of the web page, which is served over plain HTTP on the loopback interface; port 0 reuses the port of the last run, or selects a free one
+    #[arg(
+        long,
+        env = "RDD_WEB",
+        default_value = "127.0.0.1:0",
+        value_name = "ADDRESS:PORT"
+    )]
+    pub(crate) web: WebEndpoint,
+    /// Serve no web page
+    #[arg(long, env = "RDD_NO_WEB", value_parser = BoolishValueParser::new())]
+    pub(crate) no_web: bool,
     /// URL of the engine: unix:///path, tcp://host:port, or ssh://user@host [default: as configured for the docker CLI]
     #[arg(long, env = "RDD_ENGINE_ENDPOINT", value_name = "URL")]
     pub(crate) engine_endpoint: Option<String>,
@@ -223,6 +238,7 @@ async fn dispatch(cli: Cli) -> Result<ExitCode> {
         Command::Serve(args) => serve::run(state_dir, *args).await,
         Command::Ctl { args } => match ctl::run(&state_dir, &args)? {},
         Command::Logs(args) => logs::run(&state_dir, args).await,
+        Command::Dashboard(args) => dashboard::run(&state_dir, args).await,
         Command::Exec(args) => exec::run(&state_dir, args).await,
         Command::Plugin { command } => plugins::run(&state_dir, command).await,
         Command::Start(args) => act(ActionName::Start, args).await,

@@ -84,6 +84,28 @@ pub(crate) async fn connect(state_dir: &StateDir) -> Result<kube::Client> {
     config.client().with_context(unusable)
 }
 
+/// Returns a client for the daemon itself, with the instance's token. Unlike the
+/// kubeconfig, this is never an external cluster.
+pub(crate) async fn connect_to_daemon(state_dir: &StateDir) -> Result<kube::Client> {
+    if !state_dir.kubeconfig().exists() {
+        bail!("{}", not_ready_message(state_dir));
+    }
+    let endpoint = crate::serve::discovery::read(state_dir)?.passthrough_endpoint;
+    let kubeconfig = serde_json::from_value(serde_json::json!({
+        "clusters": [{"name": "rdd", "cluster": {
+            "server": endpoint.trim_end_matches("/passthrough"),
+            "certificate-authority": state_dir.tls().join("ca.crt"),
+        }}],
+        "users": [{"name": "rdd", "user": {"tokenFile": state_dir.token()}}],
+        "contexts": [{"name": "rdd", "context": {"cluster": "rdd", "user": "rdd"}}],
+        "current-context": "rdd",
+    }))?;
+    let config = KubeClientConfig::new(kubeconfig, &ProxyEnvironment::read()).await;
+    config
+        .and_then(|config| config.client())
+        .context("cannot connect to the daemon")
+}
+
 /// Returns the error of a command that requires a ready daemon.
 pub(crate) fn not_ready_message(state_dir: &StateDir) -> String {
     format!(

@@ -7,6 +7,7 @@ mod serve;
 
 mod actions;
 mod ctl;
+mod dashboard;
 mod exec;
 mod logs;
 mod plugins;

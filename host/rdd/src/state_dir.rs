@@ -223,6 +223,11 @@ impl StateDir {
     pub(crate) fn port(&self) -> PathBuf {
         self.root.join("port")
     }
+
+    /// The file with the port of the web page in the last run.
+    pub(crate) fn web_port(&self) -> PathBuf {
+        self.root.join("web-port")
+    }
 }
 
 /// Opens the lock file without truncating it: it may hold the marker of another

@@ -72,10 +72,12 @@ pub(crate) async fn start_with(limits: ConnectionLimits, api: RequestHandler) ->
     let (health, reported) = watch::channel(HealthReport::default());
     let options = GatewayOptions {
         listen: "127.0.0.1:0".parse().unwrap(),
-        tls: certificates.server.clone(),
+        tls: Some(certificates.server.clone()),
         authenticator: Arc::new(LocalAuthenticator::new(token.clone())),
         access_scope: |_| AccessScope::ContainerLog,
         host_origin_policy: HostOriginPolicy::new(&[], &[]),
+        page: None,
+        response_headers: Default::default(),
         passthrough: echo_handler("passthrough"),
         api: Some(api),
         metrics: echo_handler("metrics"),

@@ -5,7 +5,6 @@ use std::cmp;
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Bytes;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
@@ -36,11 +35,8 @@ pub(crate) async fn run(session: impl SessionHandler, upgraded: Upgraded) {
     // boxed, too.
     match rdd_gateway::into_tls_connection(upgraded) {
         Ok((connection, read)) => session.run_on(Box::new(connection), read).await,
-        Err(upgraded) => match upgraded.downcast::<TokioIo<TcpStream>>() {
-            Ok(parts) => {
-                let connection = parts.io.into_inner();
-                session.run_on(Box::new(connection), parts.read_buf).await;
-            }
+        Err(upgraded) => match rdd_gateway::into_plain_connection(upgraded) {
+            Ok((connection, read)) => session.run_on(Box::new(connection), read).await,
             Err(upgraded) => {
                 let connection = TokioIo::new(upgraded);
                 session.run_on(Box::new(connection), Bytes::new()).await;

@@ -6,19 +6,21 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use futures::future::BoxFuture;
 use http::Request;
 use http_body_util::BodyExt as _;
 use kube::config::Kubeconfig;
 use rdd_apiserver::{
-    AdmissionPolicy, ApiServer, OpenError, TokenAuthenticator, TokenReviewError, UserInfo,
+    AdmissionPolicy, ApiServer, OpenError, ServerTask, TokenAuthenticator, TokenReviewError,
+    UserInfo,
 };
 use rdd_core::{Authenticator, Credentials, UserIdentity};
 use rdd_gateway::{BearerToken, LocalAuthenticator, RequestHandler};
 use tower::util::BoxCloneSyncService;
 use tower::{Service, ServiceExt as _};
 
+use super::supervisor::{TaskHandle, TaskSupervisor};
 use super::token_review::ClusterAuthenticator;
 use crate::client::KubeClientConfig;
 use crate::state_dir::StateDir;
@@ -162,6 +164,24 @@ impl ClusterConnection {
             Self::Embedded(server) => Some(server),
             Self::External { .. } => None,
         }
+    }
+
+    /// Observes the tasks of the embedded API server, so that their failures are
+    /// handled like those of the daemon's own tasks.
+    pub(crate) fn observe(&self, supervisor: &TaskSupervisor) -> Vec<TaskHandle> {
+        let Some(server) = self.api_server() else {
+            return Vec::new();
+        };
+        let observe = |task: ServerTask| {
+            let server = server.clone();
+            supervisor.spawn(task.name(), move |shutdown| async move {
+                tokio::select! {
+                    cause = server.task_failed(task) => bail!(cause),
+                    () = shutdown.cancelled() => Ok(()),
+                }
+            })
+        };
+        ServerTask::ALL.map(observe).into()
     }
 
     /// Finishes pending writes and checkpoints the database.

@@ -38,16 +38,26 @@ impl ConsoleWriter {
     }
 
     /// Prints the address, and what to try next. With JSON, logs it instead.
-    pub(crate) fn print_ready(&self, after: Duration, address: SocketAddr, state_dir: &StateDir) {
+    pub(crate) fn print_ready(
+        &self,
+        after: Duration,
+        address: SocketAddr,
+        web_endpoint: Option<&str>,
+        state_dir: &StateDir,
+    ) {
         let server = InstanceKubeconfig::server_url(address);
         let kubeconfig = state_dir.kubeconfig();
         let millis = after.as_millis();
         if !self.is_text {
-            tracing::info!(%server, kubeconfig = %kubeconfig.display(), millis, "ready");
+            tracing::info!(%server, web = web_endpoint, kubeconfig = %kubeconfig.display(), millis, "ready");
             return;
         }
+        let web = match web_endpoint {
+            Some(url) => format!("  web page    {url} (open it with 'rdd dashboard')\n"),
+            None => String::new(),
+        };
         self.print(&format!(
-            "rdd is ready ({millis} ms)\n  address     {server}\n  kubeconfig  {kubeconfig}\n  engine      {}\n  try         KUBECONFIG={kubeconfig} kubectl get containers,images,volumes -A\n",
+            "rdd is ready ({millis} ms)\n  address     {server}\n{web}  kubeconfig  {kubeconfig}\n  engine      {}\n  try         KUBECONFIG={kubeconfig} kubectl get containers,images,volumes -A\n",
             self.engine,
             kubeconfig = kubeconfig.display(),
         ));

@@ -5,10 +5,14 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
+use futures::future::join_all;
+use http::HeaderMap;
 use jiff::Timestamp;
-use rdd_apiserver::{AdmissionPolicy, ServerTask};
+use rdd_apiserver::AdmissionPolicy;
 use rdd_core::{BackendRegistry, ServingSnapshot};
-use rdd_gateway::{BearerToken, CertificateSet, DaemonPhase, HostOriginPolicy, InstanceKubeconfig};
+use rdd_gateway::{
+    BearerToken, CertificateSet, DaemonPhase, Gateway, HostOriginPolicy, InstanceKubeconfig,
+};
 use rdd_mirror::MirrorProgress;
 use rdd_passthrough::Passthrough;
 use rdd_plugin::{EngineEndpoint, PluginHost, TlsFiles, redact_password};
@@ -21,6 +25,7 @@ use super::console::ConsoleWriter;
 use super::descriptors::DescriptorBudget;
 use super::discovery::{self, DiscoveryEntry};
 use super::supervisor::{TaskHandle, TaskSupervisor};
+use super::web::WebPage;
 use super::{
     SHUTDOWN_GRACE, admission, label_selector, listener, metrics, notify_service_manager,
     plugin_reports, remove_kubeconfig,
@@ -54,7 +59,7 @@ pub(super) struct DaemonHandle {
     discovery_config_map: ConfigMapWriter,
     /// The content that the task `discovery` publishes once the daemon is ready.
     published: watch::Sender<Option<ConfigMapSpec>>,
-    listener: TaskHandle,
+    listeners: Vec<TaskHandle>,
     /// The tasks that write to the API, in the order of their shutdown.
     writers: Vec<TaskHandle>,
     /// The tasks that observe the API server and the plugin host.
@@ -80,6 +85,8 @@ impl DaemonHandle {
     ) -> Result<Self> {
         let ServeArgs {
             listen,
+            web,
+            no_web,
             engine_endpoint,
             backend,
             plugin_dirs,
@@ -127,7 +134,7 @@ impl DaemonHandle {
             }
         };
         let client = cluster.client();
-        let mut observers = observe_api_server(&supervisor, &cluster);
+        let mut observers = cluster.observe(&supervisor);
 
         // Backends load in the background, so this starts before other slow parts.
         let plugin_dirs = plugin_dirs.into_dirs();
@@ -180,30 +187,36 @@ impl DaemonHandle {
         let measured_host = plugin_host.clone();
         let metrics =
             metrics::MetricsRegistry::new(daemon_metrics, move || measured_host.samples());
-        let gateway = listener::bind(
-            &state_dir,
-            rdd_gateway::GatewayOptions {
-                listen,
-                tls: certificates.server.clone(),
-                authenticator: cluster.authenticator(token.clone()),
-                access_scope: rdd_passthrough::access_scope,
-                host_origin_policy: HostOriginPolicy::new(&allowed_hosts, &trusted_origins),
-                passthrough: BoxCloneSyncService::new(passthrough.clone()),
-                api: cluster.handler(),
-                metrics: metrics.into_handler(),
-                health: supervisor.health(),
-                limits: descriptors.connections,
-                shutdown_grace: SHUTDOWN_GRACE,
-            },
-        )
-        .await?;
+        let page = WebPage::new((!no_web).then_some(web));
+        let options = rdd_gateway::GatewayOptions {
+            listen,
+            tls: Some(certificates.server.clone()),
+            authenticator: page.authenticator(cluster.authenticator(token.clone())),
+            access_scope: rdd_passthrough::access_scope,
+            host_origin_policy: HostOriginPolicy::new(&allowed_hosts, &trusted_origins),
+            page: page.routes(),
+            response_headers: HeaderMap::new(),
+            passthrough: BoxCloneSyncService::new(passthrough.clone()),
+            api: cluster.handler(),
+            metrics: metrics.into_handler(),
+            health: supervisor.health(),
+            limits: descriptors.connections,
+            shutdown_grace: SHUTDOWN_GRACE,
+        };
+        let gateway = listener::bind(&state_dir.port(), options.clone()).await?;
         let address = gateway.address();
-        let listener = supervisor.spawn("listener", |shutdown| async move {
-            gateway.serve(shutdown.cancelled_owned()).await;
-            Ok(())
-        });
+        let web_gateway = page.bind(&state_dir, descriptors.page, options).await?;
+        let web_address = web_gateway.as_ref().map(Gateway::address);
+        let serve = |name, gateway: Gateway| {
+            supervisor.spawn(name, |shutdown| async move {
+                gateway.serve(shutdown.cancelled_owned()).await;
+                Ok(())
+            })
+        };
+        let mut listeners = vec![serve("listener", gateway)];
+        listeners.extend(web_gateway.map(|gateway| serve("web-listener", gateway)));
 
-        let discovery = DiscoveryEntry::new(address, start_time);
+        let discovery = DiscoveryEntry::new(address, web_address, start_time);
         let discovery_config_map =
             discovery::config_map_writer(client.clone(), &discovery, &instance);
         discovery::withdraw_earlier_runs(&discovery_config_map).await?;
@@ -264,7 +277,7 @@ impl DaemonHandle {
             discovery,
             discovery_config_map,
             published,
-            listener,
+            listeners,
             writers,
             observers,
         })
@@ -280,9 +293,11 @@ impl DaemonHandle {
             kubeconfig: KubeconfigSource { address, .. },
             serving,
             progress,
+            discovery,
             ..
         } = self;
-        console.print_ready(started.elapsed(), *address, state_dir);
+        let web_endpoint = discovery.web_endpoint.as_deref();
+        console.print_ready(started.elapsed(), *address, web_endpoint, state_dir);
         console
             .print_changes(serving.clone(), progress.clone())
             .await;
@@ -350,7 +365,7 @@ impl DaemonHandle {
             discovery: _,
             discovery_config_map,
             published: _published,
-            listener,
+            listeners,
             writers,
             observers,
         } = self;
@@ -369,7 +384,8 @@ impl DaemonHandle {
         if let Some(server) = cluster.api_server() {
             server.end_watches();
         }
-        listener.shutdown().await;
+        // Both at once: each has the whole grace period.
+        join_all(listeners.into_iter().map(TaskHandle::shutdown)).await;
         plugin_host.shutdown().await;
         for task in observers {
             task.shutdown().await;
@@ -377,22 +393,4 @@ impl DaemonHandle {
         cluster.close().await;
         Ok(())
     }
-}
-
-/// Observes the tasks of the embedded API server, so that their failures are
-/// handled like those of the daemon's own tasks.
-fn observe_api_server(supervisor: &TaskSupervisor, cluster: &ClusterConnection) -> Vec<TaskHandle> {
-    let Some(server) = cluster.api_server() else {
-        return Vec::new();
-    };
-    let observe = |task: ServerTask| {
-        let server = server.clone();
-        supervisor.spawn(task.name(), move |shutdown| async move {
-            tokio::select! {
-                cause = server.task_failed(task) => bail!(cause),
-                () = shutdown.cancelled() => Ok(()),
-            }
-        })
-    };
-    ServerTask::ALL.map(observe).into()
 }

@@ -17,6 +17,12 @@ const RESERVE: u64 = 128;
 const PER_STREAM: u64 = 3;
 /// Connections may use one part of the free descriptors in this many.
 const CONNECTIONS_DIVISOR: u64 = 4;
+/// The listener of the web page has one connection for this many of the main
+/// listener: a browser opens six.
+const PAGE_DIVISOR: usize = 8;
+/// The minimum number of connections of the page: one browser, and another that
+/// signs in.
+const MIN_PAGE_CONNECTIONS: usize = 8;
 /// The minimum number of connections and of streams. With fewer, the daemon is
 /// not usable.
 const MIN_CONNECTIONS: u64 = 16;
@@ -25,6 +31,8 @@ const MIN_CONNECTIONS: u64 = 16;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct DescriptorBudget {
     pub(crate) connections: ConnectionLimits,
+    /// Those of the web page's listener.
+    pub(crate) page: ConnectionLimits,
     pub(crate) streams: usize,
 }
 
@@ -66,6 +74,7 @@ impl DescriptorBudget {
                     authenticated,
                     ..
                 },
+            page: _,
             streams,
         } = *self;
         let defaults = ConnectionLimits::default();
@@ -90,19 +99,24 @@ impl DescriptorBudget {
         let defaults = ConnectionLimits::default();
         let max_connections = defaults.anonymous + defaults.authenticated;
         let connections = to_usize(free / CONNECTIONS_DIVISOR).min(max_connections);
-        let rest = free.saturating_sub(connections as u64);
+        let page = (connections / PAGE_DIVISOR).max(MIN_PAGE_CONNECTIONS);
+        let rest = free.saturating_sub((connections + page) as u64);
         let streams = to_usize(rest / PER_STREAM).min(rdd_passthrough::limits::MAX_STREAMS);
         if (connections.min(streams) as u64) < MIN_CONNECTIONS {
             bail!("too low to run the daemon");
         }
         // In the proportion of the defaults.
-        let anonymous = (connections * defaults.anonymous / max_connections).max(1);
-        Ok(Self {
-            connections: ConnectionLimits {
+        let limits = |count: usize| {
+            let anonymous = (count * defaults.anonymous / max_connections).max(1);
+            ConnectionLimits {
                 anonymous,
-                authenticated: connections - anonymous,
+                authenticated: count - anonymous,
                 ..defaults
-            },
+            }
+        };
+        Ok(Self {
+            connections: limits(connections),
+            page: limits(page),
             streams,
         })
     }
@@ -121,9 +135,13 @@ mod tests {
         for limit in [256, 512, 1_024, 4_096, MAX_DESCRIPTORS, u64::MAX] {
             let DescriptorBudget {
                 connections,
+                page,
                 streams,
             } = DescriptorBudget::allocate(limit).unwrap();
-            let connections = connections.anonymous + connections.authenticated;
+            let connections = connections.anonymous
+                + connections.authenticated
+                + page.anonymous
+                + page.authenticated;
             let used = connections as u64 + PER_STREAM * streams as u64;
             assert!(used + RESERVE <= limit, "{limit}: {connections} {streams}");
             assert!(streams as u64 >= MIN_CONNECTIONS && connections as u64 >= MIN_CONNECTIONS);

@@ -43,13 +43,21 @@ pub(crate) struct DiscoveryEntry {
     pub(crate) metrics_endpoint: String,
     /// The base URL of the passthrough endpoints.
     pub(crate) passthrough_endpoint: String,
+    /// The URL of the web page on this machine. Absent if none is served.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) web_endpoint: Option<String>,
     /// A random ID of this run of the daemon.
     pub(crate) boot_id: String,
 }
 
 impl DiscoveryEntry {
-    /// Returns the entry of a daemon that listens on `address`.
-    pub(crate) fn new(address: SocketAddr, start_time: Timestamp) -> Self {
+    /// Returns the entry of a daemon that listens on `address`, and has its web page
+    /// on `web_address`.
+    pub(crate) fn new(
+        address: SocketAddr,
+        web_address: Option<SocketAddr>,
+        start_time: Timestamp,
+    ) -> Self {
         let server = InstanceKubeconfig::server_url(address);
         Self {
             health_port: address.port(),
@@ -60,6 +68,7 @@ impl DiscoveryEntry {
             health_endpoint: format!("{server}/readyz"),
             metrics_endpoint: format!("{server}/metrics"),
             passthrough_endpoint: format!("{server}/passthrough"),
+            web_endpoint: web_address.map(|address| format!("http://{address}/")),
             boot_id: uuid::Uuid::new_v4().to_string(),
         }
     }
@@ -127,7 +136,7 @@ mod tests {
     #[test]
     fn controllers_are_sorted_and_include_those_of_all_endpoints() {
         let address = SocketAddr::from(([127, 0, 0, 1], 1));
-        let discovery = DiscoveryEntry::new(address, Timestamp::UNIX_EPOCH);
+        let discovery = DiscoveryEntry::new(address, None, Timestamp::UNIX_EPOCH);
         assert!(discovery.enabled_controllers.is_sorted());
         for controller in discovery.enabled_passthroughs.keys() {
             assert!(discovery.enabled_controllers.contains(controller));

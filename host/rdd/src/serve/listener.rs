@@ -1,17 +1,16 @@
-//! The port of the listener: the requested one, or that of the last run, so that
-//! a kubeconfig that a GUI has loaded stays valid.
+//! The ports of the listeners: the requested ones, or those of the last run, so
+//! that a kubeconfig that a GUI has loaded, and a page that is open, stay valid.
 
 use std::net::SocketAddr;
+use std::path::Path;
 
 use anyhow::{Context as _, Result};
 use rdd_gateway::{BindError, Gateway, GatewayOptions};
 
-use crate::state_dir::StateDir;
-
-/// Binds the gateway and stores its port.
-pub(crate) async fn bind(state_dir: &StateDir, options: GatewayOptions) -> Result<Gateway> {
+/// Binds a gateway and stores its port in a file.
+pub(crate) async fn bind(port_file: &Path, options: GatewayOptions) -> Result<Gateway> {
     let requested = options.listen;
-    let gateway = match read_last_port(state_dir).filter(|_| requested.port() == 0) {
+    let gateway = match read_last_port(port_file).filter(|_| requested.port() == 0) {
         None => Gateway::bind(options).await?,
         Some(port) => {
             let last = SocketAddr::new(requested.ip(), port);
@@ -30,15 +29,14 @@ pub(crate) async fn bind(state_dir: &StateDir, options: GatewayOptions) -> Resul
         }
     };
     let port = gateway.address().port().to_string();
-    rdd_core::write_private(&state_dir.port(), port.as_bytes()).context("cannot store the port")?;
+    rdd_core::write_private(port_file, port.as_bytes()).context("cannot store the port")?;
     Ok(gateway)
 }
 
 /// Returns the port of the last run. A damaged file is not fatal: it is
 /// rewritten, and clients only have to use the new address.
-fn read_last_port(state_dir: &StateDir) -> Option<u16> {
-    let path = state_dir.port();
-    let error = match std::fs::read_to_string(&path) {
+fn read_last_port(path: &Path) -> Option<u16> {
+    let error = match std::fs::read_to_string(path) {
         Ok(text) => match text.trim().parse() {
             Ok(port) => return Some(port),
             Err(error) => error.to_string(),

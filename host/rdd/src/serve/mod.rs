@@ -11,6 +11,7 @@ mod label_selector;
 mod listener;
 pub(crate) mod plugin_reports;
 mod signals;
+mod web;
 
 mod admission;
 mod config_map;

@@ -71,10 +71,12 @@ async fn read_log(state_dir: &StateDir) -> String {
     });
     let gateway = Gateway::bind(GatewayOptions {
         listen: "127.0.0.1:0".parse().unwrap(),
-        tls: certificates.unwrap().server,
+        tls: Some(certificates.unwrap().server),
         authenticator: Arc::new(LocalAuthenticator::new(token)),
         access_scope: rdd_passthrough::access_scope,
         host_origin_policy: HostOriginPolicy::new(&[], &[]),
+        page: None,
+        response_headers: Default::default(),
         passthrough: RequestHandler::new(passthrough.clone()),
         api: None,
         metrics: RequestHandler::new(passthrough.clone()),
@@ -84,7 +86,7 @@ async fn read_log(state_dir: &StateDir) -> String {
     })
     .await
     .unwrap();
-    let discovery = DiscoveryEntry::new(gateway.address(), Timestamp::now());
+    let discovery = DiscoveryEntry::new(gateway.address(), None, Timestamp::now());
     let discovery = serde_json::to_vec(&discovery).unwrap();
     std::fs::write(state_dir.discovery(), discovery).unwrap();
     let server = tokio::spawn(gateway.serve(std::future::pending()));

@@ -14,3 +14,4 @@ mod status;
 mod stop;
 mod supervision;
 mod toy_engine;
+mod web;

@@ -6,6 +6,7 @@ use crate::instance::TestInstance;
 async fn the_daemon_names_a_task_that_ends_and_exits_non_zero() {
     for task in [
         "listener",
+        "web-listener",
         "mirror",
         "plugin-reports",
         "discovery",

@@ -1,0 +1,241 @@
+// The page in a browser, with a real daemon and an engine without processes.
+
+import assert from 'node:assert/strict';
+import { mkdirSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { after, before, test } from 'node:test';
+import { eventually, Testbed } from './testbed.mjs';
+
+const SHOTS = process.env.RDD_TEST_SCREENSHOTS;
+const axePath = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
+let bed;
+let web;
+let db;
+
+before(async () => {
+  if (SHOTS) mkdirSync(SHOTS, { recursive: true });
+  bed = await Testbed.start();
+  const shop = { 'com.docker.compose.project': 'shop' };
+  web = bed.engine.add('shop-web-1', { labels: { ...shop, 'com.docker.compose.service': 'web' }, ports: { '80/tcp': [{ HostIp: '127.0.0.1', HostPort: '8080' }] } });
+  db = bed.engine.add('shop-db-1', { labels: { ...shop, 'com.docker.compose.service': 'db' } });
+  bed.engine.add('alone');
+});
+after(() => bed.stop());
+
+const rows = (page) => page.locator('.log .line:not(.marker) .text').allTextContents();
+async function shot(page, name) {
+  if (SHOTS) await page.screenshot({ path: `${SHOTS}/${name}.png` });
+}
+
+/** Returns the violations of rules for accessibility. */
+async function violations(page) {
+  // Evaluated by the test, not by the page: its policy allows no scripts but its own.
+  const { readFileSync } = await import('node:fs');
+  await page.evaluate(readFileSync(axePath, 'utf8'));
+  const result = await page.evaluate(() => globalThis.axe.run({ runOnly: ['wcag2a', 'wcag2aa', 'wcag21aa'] }));
+  return result.violations.map(({ id, nodes }) => `${id}: ${nodes[0]?.html}`);
+}
+
+test('a link signs in once, and the code and the token are in no URL and no log', async () => {
+  const link = await bed.rdd('dashboard', '--print');
+  assert.match(link, /^http:\/\/127\.0\.0\.1:\d+\/#code=[\w-]{22}$/);
+  const page = await bed.open(link);
+  await page.getByRole('link', { name: 'shop-web-1' }).waitFor();
+  assert.ok(!page.url().includes('code='), page.url());
+  const token = await page.evaluate(() => sessionStorage.getItem('rdd-session'));
+  const code = link.split('=')[1];
+  // What reaches a server has no fragment.
+  for (const url of page.urls) assert.ok(!url.split('#')[0].includes(token) && !url.split('#')[0].includes(code));
+  assert.ok(!bed.daemonLog().includes(token) && !bed.daemonLog().includes(code));
+  assert.equal(await page.evaluate(() => document.cookie), '');
+  await page.reload();
+  await page.getByRole('link', { name: 'shop-web-1' }).waitFor();
+
+  const other = await bed.open(link);
+  await other.getByText('The link was used before').waitFor();
+  await shot(other, 'signed-out');
+  assert.deepEqual(page.problems, []);
+  await page.context().close();
+  await other.context().close();
+});
+
+test('containers are grouped, filtered, and follow the engine', async () => {
+  const page = await bed.open();
+  await page.getByRole('link', { name: 'shop-web-1' }).waitFor();
+  assert.deepEqual(await page.locator('.group th').allTextContents(), ['shopLogs', 'No project']);
+  assert.equal(await page.getByRole('link', { name: '8080→80' }).getAttribute('href'), 'http://localhost:8080/');
+  await shot(page, 'containers');
+  assert.deepEqual(await violations(page), []);
+  await page.keyboard.press('/');
+  await page.keyboard.type('DB');
+  await eventually('one is left', async () => (await page.locator('.name a').allTextContents()).join() === 'shop-db-1');
+  await page.getByLabel('Filter containers').fill('');
+
+  const late = bed.engine.add('late');
+  await page.getByRole('link', { name: 'late' }).waitFor();
+  await page.getByRole('button', { name: 'pause late' }).click();
+  await page.getByRole('button', { name: 'unpause late' }).waitFor();
+  assert.equal(late.state, 'paused');
+  await page.getByRole('button', { name: 'unpause late' }).click();
+  await page.getByRole('button', { name: 'stop late' }).click();
+  await page.getByRole('button', { name: 'start late' }).waitFor();
+  await page.getByRole('button', { name: 'delete late' }).click();
+  await page.getByRole('dialog').getByRole('button', { name: 'Cancel' }).click();
+  await page.getByRole('button', { name: 'delete late' }).click();
+  await page.getByRole('dialog').getByRole('button', { name: 'Delete' }).click();
+  await page.getByRole('link', { name: 'late' }).waitFor({ state: 'detached' });
+  assert.deepEqual(page.problems, []);
+  await page.context().close();
+});
+
+test('a log shows colors and streams, and markup is text', async () => {
+  bed.engine.write(web, [
+    'plain <img src=x onerror="document.title=1">',
+    '\u001b[31mred\u001b[0m and \u001b[38;2;1;2;3mtrue\u001b[0m',
+    { text: 'to stderr', stderr: true },
+    '\u001b]0;title\u0007\u001b[2Jquiet',
+  ]);
+  const page = await bed.open();
+  await page.getByRole('link', { name: 'shop-web-1' }).click();
+  await page.getByText('to stderr').waitFor();
+  const lines = await rows(page);
+  assert.deepEqual(lines.slice(-4), [
+    'plain <img src=x onerror="document.title=1">', 'red and true', 'to stderr', 'quiet',
+  ]);
+  assert.equal(await page.locator('.log img').count(), 0);
+  assert.equal(await page.locator('.line.stderr').count(), 1);
+  assert.equal(await page.locator('.fg-1').textContent(), 'red');
+  const color = (text) => page.locator('.text span', { hasText: text }).last().evaluate((node) => getComputedStyle(node).color);
+  assert.notEqual(await color('true'), await color('and'));
+  bed.engine.write(web, ['a new line']);
+  await page.getByText('a new line').waitFor();
+  await shot(page, 'log');
+  assert.deepEqual(page.problems, []);
+  await page.context().close();
+});
+
+test('logs of a project are merged by time', async () => {
+  const page = await bed.open();
+  await page.getByRole('row', { name: 'shop' }).getByRole('link', { name: 'Logs' }).first().click();
+  const wait = () => new Promise((resolve) => setTimeout(resolve, 5));
+  for (let at = 0; at < 10; at += 1) {
+    bed.engine.write(at % 2 ? web : db, [`merged ${at}`]);
+    await wait();
+  }
+  await page.getByText('merged 9').waitFor();
+  const merged = (await rows(page)).filter((line) => line.startsWith('merged'));
+  assert.deepEqual(merged, Array.from({ length: 10 }, (_, at) => `merged ${at}`));
+  // Fewer lines than fit are all there, from the top on.
+  assert.ok((await rows(page)).includes('a new line'));
+  assert.deepEqual([...new Set(await page.locator('.source').allTextContents())].sort(), ['shop-db-1', 'shop-web-1']);
+  await shot(page, 'merged');
+  assert.deepEqual(await violations(page), []);
+  assert.deepEqual(page.problems, []);
+  await page.context().close();
+});
+
+test('a pause keeps what is shown, counts what is new, and loses nothing', async () => {
+  const container = bed.engine.add('counter');
+  bed.engine.write(container, Array.from({ length: 500 }, (_, at) => `line ${at}`));
+  const page = await bed.open();
+  await page.getByRole('link', { name: 'counter' }).click();
+  await page.getByText('line 499').waitFor();
+  await page.getByRole('button', { name: 'Pause' }).click();
+  const before = await rows(page);
+  bed.engine.write(container, Array.from({ length: 5000 }, (_, at) => `line ${500 + at}`));
+  await page.getByRole('button', { name: '5,000 new lines' }).waitFor();
+  assert.deepEqual(await rows(page), before);
+  await page.getByRole('button', { name: 'Continue' }).click();
+  await page.getByText('line 5499').waitFor();
+  await page.keyboard.press('g');
+  await page.getByText('line 0', { exact: true }).waitFor();
+  await page.keyboard.press('G');
+  await page.getByText('line 5499').waitFor();
+  assert.deepEqual(page.problems, []);
+  await page.context().close();
+});
+
+test('a search counts, marks, and goes from match to match', async () => {
+  const container = bed.engine.add('search');
+  bed.engine.write(container, Array.from({ length: 5000 }, (_, at) => (at % 1000 === 7 ? `needle ${at}` : `hay ${at}`)));
+  const page = await bed.open();
+  await page.getByRole('link', { name: 'search' }).click();
+  await page.getByText('hay 4999').waitFor();
+  await page.keyboard.press('/');
+  await page.keyboard.type('NEEDLE');
+  await page.getByText('5 lines', { exact: true }).waitFor();
+  await page.keyboard.press('Shift+Enter');
+  await page.locator('.line.current', { hasText: 'needle 4007' }).waitFor();
+  await page.keyboard.press('Escape');
+  await page.keyboard.press('N');
+  await page.locator('.line.current', { hasText: 'needle 3007' }).waitFor();
+  assert.equal(await page.locator('.line.current mark').textContent(), 'needle');
+  await page.keyboard.press('n');
+  await page.locator('.line.current', { hasText: 'needle 4007' }).waitFor();
+  await shot(page, 'search');
+  await page.getByTitle('Regular expression').click();
+  await page.getByLabel('Search the log').fill('(');
+  await page.getByText('has no ")"').waitFor();
+  await page.getByLabel('Search the log').fill('^needle [13]007$');
+  await page.getByText('2 lines', { exact: true }).waitFor();
+  assert.deepEqual(page.problems, []);
+  await page.context().close();
+});
+
+test('after a cut, the log goes on without a lost or a doubled line', async () => {
+  const container = bed.engine.add('cut');
+  const page = await bed.open();
+  await page.getByRole('link', { name: 'cut', exact: true }).click();
+  let written = 0;
+  const write = (count) => {
+    bed.engine.write(container, Array.from({ length: count }, () => `cut ${written++}`));
+  };
+  write(20);
+  await page.getByText('cut 19', { exact: true }).waitFor();
+  for (let round = 0; round < 3; round += 1) {
+    assert.ok(bed.cut() >= 2, 'there was a watch and a log to cut');
+    write(3);
+    await page.getByText(`cut ${written - 1}`, { exact: true }).waitFor();
+    write(2);
+    await page.getByText(`cut ${written - 1}`, { exact: true }).waitFor();
+  }
+  assert.deepEqual(await rows(page), Array.from({ length: 35 }, (_, at) => `cut ${at}`));
+  // The list goes on as well.
+  await page.goBack();
+  bed.engine.add('after-cut');
+  await page.getByRole('link', { name: 'after-cut' }).waitFor();
+  await page.context().close();
+});
+
+test('a narrow screen and both color schemes are usable', async () => {
+  for (const colorScheme of ['light', 'dark']) {
+    const page = await bed.open(undefined, { viewport: { width: 360, height: 700 }, colorScheme });
+    await page.getByRole('link', { name: 'shop-web-1' }).waitFor();
+    assert.equal(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), true);
+    await shot(page, `narrow-${colorScheme}`);
+    assert.deepEqual(await violations(page), []);
+    await page.getByRole('link', { name: 'shop-web-1' }).click();
+    await page.getByText('a new line').first().waitFor();
+    assert.equal(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), true);
+    assert.deepEqual(await violations(page), []);
+    await shot(page, `narrow-log-${colorScheme}`);
+    await page.context().close();
+  }
+});
+
+test('a revoked session, an engine and a daemon that are gone are explained', async () => {
+  const page = await bed.open();
+  await page.getByRole('link', { name: 'shop-web-1' }).waitFor();
+  await bed.engine.stop();
+  await page.getByRole('heading', { name: 'The engine cannot be reached' }).waitFor({ timeout: 30_000 });
+  await shot(page, 'engine-gone');
+  await bed.rdd('dashboard', '--revoke');
+  await page.getByText('The session has ended').waitFor();
+  const again = await bed.open();
+  await again.getByRole('link', { name: 'rdd' }).waitFor();
+  await bed.stopDaemon();
+  await again.getByRole('heading', { name: 'The daemon cannot be reached' }).waitFor({ timeout: 30_000 });
+  await shot(again, 'daemon-gone');
+  await bed.startDaemon();
+  await again.getByText('The session has ended').waitFor({ timeout: 30_000 });
+});

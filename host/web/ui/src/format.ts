@@ -1,0 +1,34 @@
+/** Returns the time since `since` as kubectl prints it. */
+export function formatAge(since: string | undefined, now: number): string {
+  if (since === undefined) return '';
+  const seconds = Math.max(0, Math.floor((now - Date.parse(since)) / 1000));
+  if (Number.isNaN(seconds)) return '';
+  if (seconds < 60) return `${seconds}s`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)}m`;
+  if (seconds < 48 * 3600) return `${Math.floor(seconds / 3600)}h`;
+  return `${Math.floor(seconds / 86_400)}d`;
+}
+
+export type TimeMode = 'none' | 'local' | 'utc' | 'relative';
+
+const two = (value: number): string => String(value).padStart(2, '0');
+const three = (value: number): string => String(value).padStart(3, '0');
+
+/** Returns the time of a line. */
+export function formatTime(millis: number, mode: TimeMode, now: number): string {
+  const date = new Date(millis);
+  switch (mode) {
+    case 'none':
+      return '';
+    case 'local':
+      return `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}.${three(date.getMilliseconds())}`;
+    case 'utc':
+      return `${date.toISOString().slice(11, 23)}Z`;
+    case 'relative':
+      return `${formatAge(date.toISOString(), now)} ago`;
+  }
+}
+
+export function formatCount(count: number): string {
+  return count.toLocaleString('en-US');
+}

@@ -1,0 +1,107 @@
+import { expect, test } from 'vitest';
+import { LineFlag, LineStore } from '../src/log/lineStore';
+import type { LogEntry } from '../src/log/muxMessages';
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+function entry(time: number, text: string, rest: Partial<LogEntry> = {}): LogEntry {
+  return { time: BigInt(time) * 1_000_000n, isStderr: false, isPartial: false, bytes: encoder.encode(text), ...rest };
+}
+
+function texts(store: LineStore): string[] {
+  return Array.from({ length: store.length }, (_, at) => decoder.decode(store.at(at)?.bytes));
+}
+
+test('lines of several sources are merged by time', () => {
+  const store = new LineStore();
+  store.append(0, [entry(1, 'a1'), entry(5, 'a5'), entry(9, 'a9')]);
+  store.append(1, [entry(2, 'b2'), entry(5, 'b5'), entry(7, 'b7')]);
+  store.append(2, [entry(0, 'c0'), entry(10, 'c10')]);
+  expect(texts(store)).toEqual(['c0', 'a1', 'b2', 'a5', 'b5', 'b7', 'a9', 'c10']);
+});
+
+test('a time that runs backward does not change the order of a source', () => {
+  const store = new LineStore();
+  store.append(0, [entry(5, 'first'), entry(3, 'second'), entry(6, 'third')]);
+  store.append(1, [entry(4, 'other')]);
+  expect(texts(store)).toEqual(['other', 'first', 'second', 'third']);
+  expect(store.at(2)?.time).toBe(3_000_000n);
+});
+
+test('the parts of a long line are marked, and the streams do not mix', () => {
+  const store = new LineStore();
+  store.append(0, [
+    entry(1, 'out-1', { isPartial: true }),
+    entry(1, 'err', { isStderr: true }),
+    entry(1, 'out-2'),
+    entry(1, 'next'),
+  ]);
+  const flags = [0, 1, 2, 3].map((at) => store.at(at)?.flags);
+  expect(flags).toEqual([LineFlag.partial, LineFlag.stderr, LineFlag.continued, 0]);
+});
+
+test('a marker comes behind the last line of its source', () => {
+  const store = new LineStore();
+  store.append(0, [entry(1, 'a'), entry(2, 'b')]);
+  store.append(1, [entry(9, 'z')]);
+  store.appendMarker(0, 'stopped');
+  expect(texts(store)).toEqual(['a', 'b', 'stopped', 'z']);
+  expect(store.at(2)?.flags).toBe(LineFlag.marker);
+});
+
+test('the oldest lines are dropped when there are too many, and the rest stays whole', () => {
+  const store = new LineStore(1 << 30, 20_000);
+  for (let batch = 0; batch < 30; batch += 1) {
+    store.append(0, Array.from({ length: 1000 }, (_, at) => entry(batch * 1000 + at, `${batch * 1000 + at}`)));
+    store.dropOldest();
+  }
+  expect(store.length + store.droppedLines).toBe(30_000);
+  expect(store.length).toBeLessThanOrEqual(20_000);
+  expect(texts(store).map(Number)).toEqual(
+    Array.from({ length: store.length }, (_, at) => store.droppedLines + at),
+  );
+});
+
+test('a line that is longer than a page is kept whole', () => {
+  const store = new LineStore();
+  const long = 'x'.repeat(3 * 1024 * 1024);
+  store.append(0, [entry(1, 'a'), entry(2, long), entry(3, 'b')]);
+  expect(texts(store).map((text) => text.length)).toEqual([1, long.length, 1]);
+});
+
+test('random batches of three sources are merged as a sort would', () => {
+  let seed = 7;
+  const random = (limit: number): number => {
+    seed = (seed * 1103515245 + 12345) % 2147483648;
+    return seed % limit;
+  };
+  const store = new LineStore();
+  const clocks = [0, 0, 0];
+  const all: { time: number; text: string }[] = [];
+  for (let batch = 0; batch < 200; batch += 1) {
+    const source = random(3);
+    const entries = Array.from({ length: 1 + random(20) }, () => {
+      clocks[source] = (clocks[source] ?? 0) + 1 + random(5);
+      const time = (clocks[source] ?? 0) * 3 + source;
+      all.push({ time, text: `${source}-${time}` });
+      return entry(time, `${source}-${time}`);
+    });
+    store.append(source, entries);
+  }
+  all.sort((a, b) => a.time - b.time);
+  expect(texts(store)).toEqual(all.map(({ text }) => text));
+});
+
+test('matches are counted, found in both directions, and forgotten', () => {
+  const store = new LineStore();
+  store.append(0, ['a', 'b', 'ab', 'c'].map((text, at) => entry(at, text)));
+  const hasA = (bytes: Uint8Array, from: number, to: number): boolean =>
+    bytes.subarray(from, to).includes(0x61);
+  expect([...store.testAll(hasA)].reduce((sum, count) => sum + count, 0)).toBe(2);
+  expect(store.test(store.append(0, [entry(9, 'xa')]), hasA)).toBe(1);
+  expect([store.findMatch(1, 1), store.findMatch(1, -1), store.findMatch(3, 1)]).toEqual([2, 0, 4]);
+  expect(store.countMatches()).toBe(3);
+  store.clearMatches();
+  expect(store.findMatch(0, 1)).toBe(-1);
+});
