@@ -9,14 +9,15 @@
 )]
 
 use std::fmt::Write as _;
+use std::io::Write as _;
 use std::path::Path;
 
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use sha2::{Digest as _, Sha256};
 
 /// The built files, in the order of the table.
 const DIST: &str = "dist";
-/// The highest level of the compressor.
-const LEVEL: u8 = 10;
 
 fn main() {
     println!("cargo::rerun-if-changed={DIST}");
@@ -50,11 +51,8 @@ fn main() {
     std::fs::write(out.join("files.rs"), table).unwrap();
 }
 
-/// Compresses in the format of RFC 1952, without a name and a time.
 fn gzip(content: &[u8]) -> Vec<u8> {
-    let mut file = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 2, 255];
-    file.extend(miniz_oxide::deflate::compress_to_vec(content, LEVEL));
-    file.extend(crc32fast::hash(content).to_le_bytes());
-    file.extend(u32::try_from(content.len()).unwrap().to_le_bytes());
-    file
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(content).unwrap();
+    encoder.finish().unwrap()
 }

@@ -45,14 +45,12 @@ impl Body for EndingBody {
         if self.has_ended {
             return Poll::Ready(None);
         }
-        if let Poll::Ready(frame) = Pin::new(&mut self.inner).poll_frame(cx) {
-            return Poll::Ready(frame);
-        }
+        // First, since a body may always have something to send.
         if self.end.as_mut().poll(cx).is_ready() {
             self.has_ended = true;
             return Poll::Ready(Some(Err(SessionEndError.into())));
         }
-        Poll::Pending
+        Pin::new(&mut self.inner).poll_frame(cx)
     }
 
     fn is_end_stream(&self) -> bool {

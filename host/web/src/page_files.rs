@@ -1,5 +1,8 @@
 //! The built files of the page, compressed by the build script.
 
+use std::io::Read as _;
+
+use flate2::read::GzDecoder;
 use http::header::{
     ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderValue,
     IF_NONE_MATCH, VARY,
@@ -21,10 +24,6 @@ pub(crate) struct PageFile {
 
 /// All of them.
 pub(crate) static FILES: &[PageFile] = &include!(concat!(env!("OUT_DIR"), "/files.rs"));
-
-/// The length of the gzip header that the build script writes, and of the trailer.
-const GZIP_HEADER: usize = 10;
-const GZIP_TRAILER: usize = 8;
 
 impl PageFile {
     /// Returns the file of this name. Without a name, it is the page.
@@ -75,10 +74,10 @@ impl PageFile {
 
     /// Returns the content. Browsers accept gzip; this is for other programs.
     fn content(&self) -> Vec<u8> {
-        let end = self.gzip.len().saturating_sub(GZIP_TRAILER);
-        let deflated = self.gzip.get(GZIP_HEADER..end).unwrap_or_default();
+        let mut content = Vec::with_capacity(self.size);
         // The build script compressed it, so it can be decompressed.
-        miniz_oxide::inflate::decompress_to_vec_with_limit(deflated, self.size).unwrap_or_default()
+        GzDecoder::new(self.gzip).read_to_end(&mut content).ok();
+        content
     }
 }
 

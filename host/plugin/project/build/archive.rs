@@ -6,12 +6,12 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write as _;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
-
-/// The highest level of compression: the archive is written once per build.
-const LEVEL: u8 = 10;
+use flate2::Compression;
+use flate2::write::DeflateEncoder;
 
 /// The files of the archive by their paths.
 #[derive(Default)]
@@ -48,7 +48,7 @@ impl ArchiveBuilder {
     }
 
     /// Returns the compressed archive.
-    pub(crate) fn finish(self) -> Vec<u8> {
+    pub(crate) fn finish(self) -> Result<Vec<u8>> {
         let mut bytes = Vec::new();
         for (path, content) in self.0 {
             for part in [path.as_bytes(), &content] {
@@ -58,6 +58,8 @@ impl ArchiveBuilder {
             bytes.extend_from_slice(path.as_bytes());
             bytes.extend_from_slice(&content);
         }
-        miniz_oxide::deflate::compress_to_vec(&bytes, LEVEL)
+        let mut encoder = DeflateEncoder::new(Vec::new(), Compression::best());
+        encoder.write_all(&bytes)?;
+        Ok(encoder.finish()?)
     }
 }

@@ -71,7 +71,7 @@ fn main() -> Result<()> {
     archive.add("examples/rust/Cargo.lock", lock.into_bytes());
 
     let output = PathBuf::from(std::env::var_os("OUT_DIR").context("OUT_DIR is not set")?);
-    fs::write(output.join("archive.bin"), archive.finish()).context("cannot write the archive")
+    fs::write(output.join("archive.bin"), archive.finish()?).context("cannot write the archive")
 }
 
 /// Finds the packages in a directory and below it.

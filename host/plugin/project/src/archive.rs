@@ -1,13 +1,15 @@
 //! The files in the program that projects are made of. `build/archive.rs` defines
 //! the format.
 
-use miniz_oxide::inflate::decompress_to_vec_with_limit;
+use std::io::Read as _;
+
+use flate2::read::DeflateDecoder;
 
 /// The archive that the build script wrote.
 static ARCHIVE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/archive.bin"));
 
 /// The maximum size of all files in bytes: ten times the present size.
-const MAX_BYTES: usize = 16 * 1024 * 1024;
+const MAX_BYTES: u64 = 16 * 1024 * 1024;
 
 /// The archive in the program cannot be read, which is a fault of its build.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -29,7 +31,11 @@ pub struct ArchiveFile {
 ///
 /// Fails if the program is damaged.
 pub fn files() -> Result<Vec<ArchiveFile>, ArchiveError> {
-    let bytes = decompress_to_vec_with_limit(ARCHIVE, MAX_BYTES).map_err(|_| ArchiveError)?;
+    let mut bytes = Vec::new();
+    DeflateDecoder::new(ARCHIVE)
+        .take(MAX_BYTES)
+        .read_to_end(&mut bytes)
+        .map_err(|_| ArchiveError)?;
     let mut rest = &bytes[..];
     let mut files = Vec::new();
     while !rest.is_empty() {
