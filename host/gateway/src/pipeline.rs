@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderMap, Request, Response, StatusCode};
+use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use rdd_core::{AccessScope, AuthError, Authenticator, UserIdentity};
@@ -205,6 +206,11 @@ impl RequestPipeline {
         if let Some(end) = self.authenticator.session_end(&credentials) {
             request.extensions_mut().insert(end.clone());
             let response = self.dispatch(handler, request).await;
+            // What has a length ends by itself, such as the response to a revocation
+            // of the session.
+            if response.body().size_hint().exact().is_some() {
+                return response;
+            }
             return response.map(|body| EndingBody::new(body, end).boxed_unsync());
         }
         self.dispatch(handler, request).await
