@@ -88,3 +88,40 @@ impl PositionedBatch {
         self.batch.memory_bytes() + self.indexes.len() * size_of::<u32>() + size_of::<Self>()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rdd_core::EntryHeader;
+
+    use super::*;
+
+    #[test]
+    fn appended_entries_keep_the_positions_of_separate_batches() {
+        let header = |time, source, is_partial| EntryHeader {
+            time,
+            length: 0,
+            source,
+            is_partial,
+        };
+        let (out, err) = (OutputSource::Stdout, OutputSource::Stderr);
+        let mut counter = PositionCounter::from_beginning();
+        let mut batch = |headers| {
+            let batch = EntryBatch::new(None, headers, Vec::new().into()).unwrap();
+            PositionedBatch::new(batch, &mut counter)
+        };
+        // The second batch begins within lines of both sources, with equal times.
+        let first = batch(vec![header(1, out, true), header(1, err, true)]);
+        let second = batch(vec![header(1, err, false), header(2, out, true)]);
+        let mut joined = first.clone();
+        joined.append(&second).unwrap();
+        let separate = first.entry_positions().chain(second.entry_positions());
+        assert!(joined.entry_positions().eq(separate));
+        for count in 1..=2 {
+            assert_eq!(joined.position_after(count), first.position_after(count));
+            assert_eq!(
+                joined.position_after(2 + count),
+                second.position_after(count)
+            );
+        }
+    }
+}
