@@ -31,6 +31,7 @@ mod admission;
 mod server;
 mod service;
 mod user;
+mod warnings;
 
 mod decode;
 mod negotiate;
@@ -73,6 +74,7 @@ mod records;
 mod system_namespaces;
 mod tasks;
 
+mod blocking_work;
 mod health;
 mod large_requests;
 mod limits;

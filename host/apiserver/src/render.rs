@@ -82,31 +82,21 @@ pub(crate) fn error(error: &ApiError, format: ResponseFormat) -> Response<Respon
     if let Some(seconds) = error.retry_after() {
         response.headers_mut().insert(RETRY_AFTER, seconds.into());
     }
-    add_warnings(response.headers_mut(), error.warnings());
     response
 }
 
-/// Adds `Warning` headers, each text once, up to the limits that clients have. The
-/// last one says if there are more.
+/// Adds `Warning` headers, up to the limits that clients have. The last one says if
+/// there are more.
 pub(crate) fn add_warnings(headers: &mut HeaderMap, warnings: &[String]) {
-    let mut distinct: Vec<&str> = Vec::new();
-    for warning in warnings {
-        if distinct.len() == limits::MAX_WARNINGS {
-            break;
-        }
-        if !distinct.contains(&warning.as_str()) {
-            distinct.push(warning);
-        }
-    }
-    let must_truncate =
-        distinct.iter().map(|text| text.len()).sum::<usize>() > limits::MAX_WARNINGS_BYTES;
+    let shown = &warnings[..warnings.len().min(limits::MAX_WARNINGS)];
+    let must_truncate = shown.iter().map(String::len).sum::<usize>() > limits::MAX_WARNINGS_BYTES;
     let mut texts: Vec<String> = Vec::new();
     let mut bytes = 0;
-    for (index, warning) in distinct.iter().enumerate() {
+    for (index, warning) in shown.iter().enumerate() {
         let text = if must_truncate {
-            limits::ellipsize((*warning).to_owned(), limits::MAX_SHORTENED_WARNING_BYTES)
+            limits::ellipsize(warning.clone(), limits::MAX_SHORTENED_WARNING_BYTES)
         } else {
-            (*warning).to_owned()
+            warning.clone()
         };
         bytes += text.len();
         let is_last = index + 1 == limits::MAX_WARNINGS && warnings.len() > index + 1;
@@ -169,13 +159,9 @@ pub(crate) fn handler_response(
     ctx: &RequestContext,
     response: HandlerResponse,
 ) -> Result<Response<ResponseBody>, ApiError> {
-    let HandlerResponse {
-        code,
-        payload,
-        warnings,
-    } = response;
+    let HandlerResponse { code, payload } = response;
     let is_verbatim = ctx.format == ResponseFormat::JSON && ctx.resource.is_verbatim();
-    let mut http_response = match payload {
+    Ok(match payload {
         ResponsePayload::Plain(plain) => value(code, &plain, ctx.format),
         ResponsePayload::Record(record) if is_verbatim => {
             let mut out = encode::with_type_meta(&ctx.resource.type_meta_prefix, &record.value);
@@ -187,9 +173,7 @@ pub(crate) fn handler_response(
             value(code, &object, ctx.format)
         }
         ResponsePayload::Object(object) => value(code, &transform_object(ctx, object)?, ctx.format),
-    };
-    add_warnings(http_response.headers_mut(), &warnings);
-    Ok(http_response)
+    })
 }
 
 /// Returns a document that is already encoded.

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -25,6 +25,7 @@ use crate::status::ApiError;
 use crate::user::UserInfo;
 use crate::verbs::context::RequestContext;
 use crate::verbs::{collection, create, delete, get, list, patch, scale, update, watch};
+use crate::warnings::WarningRecorder;
 use crate::{compression, discovery, health, openapi, render, review};
 
 impl<B> tower::Service<Request<B>> for ApiServer
@@ -287,7 +288,7 @@ where
         headers: parts.headers,
         format,
         user,
-        warnings: Mutex::default(),
+        warnings: WarningRecorder::default(),
     };
     let body = if verb.has_body() {
         read_body(body).await
@@ -312,14 +313,14 @@ where
         let format = negotiate::document_format(&call.headers, &call.query);
         render::error(&error, format)
     });
-    render::add_warnings(response.headers_mut(), &call.take_warnings());
     if let Some(warning) = call
         .resource
         .custom()
         .and_then(|custom| custom.deprecation_warning.clone())
     {
-        render::add_warnings(response.headers_mut(), &[warning]);
+        call.warnings.add(warning);
     }
+    render::add_warnings(response.headers_mut(), &call.warnings.take());
     Ok(response)
 }
 

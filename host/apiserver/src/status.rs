@@ -18,8 +18,6 @@ struct ErrorFields {
     details: Option<StatusDetails>,
     continue_token: Option<String>,
     page: bool,
-    /// Texts for `Warning` headers.
-    warnings: Vec<String>,
 }
 
 /// The error of a failed request. Cheap to move; rendered once, in the service.
@@ -44,7 +42,6 @@ impl ApiError {
             details: None,
             continue_token: None,
             page: false,
-            warnings: Vec::new(),
         }))
     }
 
@@ -319,17 +316,6 @@ impl ApiError {
     pub(crate) fn of_terminating_object(mut self) -> Self {
         self.0.message = format!("object is being deleted: {}", self.0.message);
         self
-    }
-
-    /// Adds texts for `Warning` headers: what was found before the request failed.
-    pub(crate) fn with_warnings(mut self, warnings: &[String]) -> Self {
-        self.0.warnings.extend_from_slice(warnings);
-        self
-    }
-
-    /// Returns the texts for `Warning` headers.
-    pub(crate) fn warnings(&self) -> &[String] {
-        &self.0.warnings
     }
 
     /// Adds the UID of the object in the details.

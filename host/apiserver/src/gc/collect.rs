@@ -1,7 +1,7 @@
 //! The collection of one object: it is deleted, loses the references to absent
 //! owners, or loses its finalizer when it waits for nothing any longer.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use http::HeaderMap;
 use rdd_apiserver_storage::StoredRecord;
@@ -20,6 +20,7 @@ use crate::status::ApiError;
 use crate::user::UserInfo;
 use crate::verbs::context::RequestContext;
 use crate::verbs::delete::{self, DeleteOptions};
+use crate::warnings::WarningRecorder;
 
 /// The user name of the collector, as admission policies see it.
 pub(crate) const USER: &str = "system:serviceaccount:kube-system:generic-garbage-collector";
@@ -278,6 +279,6 @@ fn call(
             groups: vec!["system:serviceaccounts".to_owned()],
             ..UserInfo::default()
         },
-        warnings: Mutex::default(),
+        warnings: WarningRecorder::default(),
     }
 }

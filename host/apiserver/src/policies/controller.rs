@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::snapshot::{BindingEntry, PolicyDefinition, PolicyEntry, PolicySnapshot};
 use super::{BINDING_PREFIX, KEY_PREFIX, POLICY_PREFIX, type_check};
+use crate::blocking_work::run_blocking;
 use crate::controller_loop::{ControllerHandle, StoreController, run_controller, spawn_controller};
 use crate::meta;
 use crate::records;
@@ -170,19 +171,6 @@ impl PolicyController {
             Err(error) if error.is_conflict() => Ok(()),
             result => result.map(|_| ()),
         }
-    }
-}
-
-/// Runs `work` on a blocking thread: compiling large policies takes a while.
-async fn run_blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(result) => result,
-        Err(error) => match error.try_into_panic() {
-            // The controller panics as it would have on its own thread.
-            Ok(panic) => std::panic::resume_unwind(panic),
-            // The runtime is shutting down, and this task with it.
-            Err(_) => std::future::pending().await,
-        },
     }
 }
 

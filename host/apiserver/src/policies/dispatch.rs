@@ -37,9 +37,8 @@ pub(crate) async fn admit(
     let snapshot = ctx.server.policies.load_full();
     let mut first: Option<DenialReason> = None;
     for entry in &snapshot.entries {
-        let denial = decide(ctx, request, entry)?;
+        let denial = entry.policy.pace.run(|| decide(ctx, request, entry))?;
         first = first.or(denial);
-        // The expressions of one policy may take a second.
         tokio::task::yield_now().await;
     }
     match first {
@@ -141,7 +140,7 @@ fn act(
     failure: ValidationFailure,
 ) -> Option<DenialReason> {
     if binding.warns {
-        ctx.add_warning(format!(
+        ctx.warnings.add(format!(
             "Validation failed for ValidatingAdmissionPolicy '{}' with binding '{}': {}",
             policy.name, binding.name, failure.message
         ));

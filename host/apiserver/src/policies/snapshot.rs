@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::match_predicate::MatchPredicate;
 use super::params::{ParamKind, ParamSelection};
+use crate::blocking_work::WorkPace;
 
 /// All policies that have bindings, in the order of their names.
 #[derive(Debug, Default)]
@@ -36,6 +37,8 @@ pub(super) struct PolicyDefinition {
     pub(super) param_kind: Option<ParamKind>,
     pub(super) ignores_errors: bool,
     pub(super) program: Result<PolicyProgram, ProgramError>,
+    /// Of evaluations: expressions may take a second.
+    pub(super) pace: WorkPace,
 }
 
 /// The errors of a stored policy that cannot be compiled any longer.
@@ -57,6 +60,7 @@ impl PolicyDefinition {
             param_kind: ParamKind::from_spec(spec),
             ignores_errors: spec["failurePolicy"] == "Ignore",
             program: PolicyProgram::compile(spec).map_err(ProgramError),
+            pace: WorkPace::default(),
         }
     }
 }

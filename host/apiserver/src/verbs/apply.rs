@@ -85,14 +85,13 @@ pub(super) async fn apply(
     if is_scale {
         return Err(apply_scale(ctx, &applied, options));
     }
-    let warnings =
-        request_object::handle_strict_errors(ctx, options.validation, document.duplicates)?;
+    request_object::handle_strict_errors(ctx, options.validation, document.duplicates)?;
     let key = ctx.key(ctx.name());
     if ctx.server.store.snapshot().get(&key).is_none() {
         if ctx.path.subresource.is_some() {
             return Err(ctx.not_found(ctx.name()));
         }
-        match create_applied(ctx, &applied, options, warnings.clone()).await {
+        match create_applied(ctx, &applied, options).await {
             // Another writer has created it meanwhile: update it.
             Err(error) if error.reason() == ALREADY_EXISTS => {}
             result => return result,
@@ -109,7 +108,6 @@ pub(super) async fn apply(
         }
         Ok(ObjectUpdate {
             object,
-            warnings: warnings.clone(),
             is_applied: true,
         })
     })
@@ -153,7 +151,6 @@ async fn create_applied(
     ctx: &RequestContext,
     applied: &Value,
     options: &WriteOptions,
-    warnings: Vec<String>,
 ) -> Result<HandlerResponse, ApiError> {
     let uid = meta::text(applied, "uid");
     if !uid.is_empty() {
@@ -169,8 +166,5 @@ async fn create_applied(
     request_object::ensure_namespace(ctx, &mut object)?;
     request_object::normalize(ctx, &mut object)
         .map_err(|error| ApiError::untyped(error.to_string()))?;
-    let mut response =
-        create::create_object(ctx, object, options, &create::ManagedFieldsPolicy::Applied).await?;
-    response.warnings.extend(warnings);
-    Ok(response)
+    create::create_object(ctx, object, options, &create::ManagedFieldsPolicy::Applied).await
 }

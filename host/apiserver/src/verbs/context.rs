@@ -1,6 +1,6 @@
 //! One request for a resource, with everything that its handler needs.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use http::HeaderMap;
 use http::header::USER_AGENT;
@@ -17,6 +17,7 @@ use crate::resource::ServedResource;
 use crate::server::ServerState;
 use crate::status::ApiError;
 use crate::user::UserInfo;
+use crate::warnings::WarningRecorder;
 
 /// A request for a resource.
 pub(crate) struct RequestContext {
@@ -27,9 +28,7 @@ pub(crate) struct RequestContext {
     pub(crate) headers: HeaderMap,
     pub(crate) format: ResponseFormat,
     pub(crate) user: UserInfo,
-    /// Warnings that a response has whether the request succeeds or not. Locked
-    /// to add or take some, never across an `await`.
-    pub(crate) warnings: Mutex<Vec<String>>,
+    pub(crate) warnings: WarningRecorder,
 }
 
 /// The object in a response.
@@ -46,8 +45,6 @@ pub(crate) enum ResponsePayload {
 pub(crate) struct HandlerResponse {
     pub(crate) code: u16,
     pub(crate) payload: ResponsePayload,
-    /// Texts for `Warning` headers.
-    pub(crate) warnings: Vec<String>,
 }
 
 impl HandlerResponse {
@@ -55,7 +52,6 @@ impl HandlerResponse {
         Self {
             code,
             payload: shown,
-            warnings: Vec::new(),
         }
     }
 }
@@ -85,18 +81,6 @@ impl RequestContext {
 
     pub(crate) fn conflict(&self, name: &str, reason: &str) -> ApiError {
         ApiError::conflict(self.group(), &self.resource.kind.plural, name, reason)
-    }
-
-    /// Adds a warning to the response, whether the request succeeds or not.
-    pub(crate) fn add_warning(&self, text: String) {
-        let warnings = self.warnings.lock();
-        warnings.unwrap_or_else(PoisonError::into_inner).push(text);
-    }
-
-    /// Returns the warnings of [`RequestContext::add_warning`].
-    pub(crate) fn take_warnings(&self) -> Vec<String> {
-        let warnings = self.warnings.lock();
-        std::mem::take(&mut *warnings.unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Passes a valid write to the ValidatingAdmissionPolicies.

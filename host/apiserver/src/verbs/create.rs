@@ -29,20 +29,14 @@ pub(crate) async fn create(ctx: &RequestContext, body: &[u8]) -> Result<HandlerR
         mut object,
         strict_errors,
     } = request_object::decode_body(ctx, body)?;
-    let mut warnings =
-        request_object::handle_strict_errors(ctx, options.validation, strict_errors)?;
+    request_object::handle_strict_errors(ctx, options.validation, strict_errors)?;
     request_object::ensure_namespace(ctx, &mut object)?;
     if !meta::text(&object, "resourceVersion").is_empty() {
         return Err(ApiError::bad_request(
             "resourceVersion should not be set on objects to be created",
         ));
     }
-    let mut response = create_object(ctx, object, &options, &ManagedFieldsPolicy::Update)
-        .await
-        .map_err(|error| error.with_warnings(&warnings))?;
-    warnings.append(&mut response.warnings);
-    response.warnings = warnings;
-    Ok(response)
+    create_object(ctx, object, &options, &ManagedFieldsPolicy::Update).await
 }
 
 /// Who sets the managed fields of a new object.
@@ -87,6 +81,7 @@ pub(crate) async fn create_object(
     if !causes.is_empty() {
         return Err(invalid_object(ctx, &object, causes));
     }
+    request_object::warn_about(ctx, &object);
     ctx.check_policies(
         AdmissionOperation::Create,
         &name,
@@ -95,12 +90,7 @@ pub(crate) async fn create_object(
         options.dry_run,
     )
     .await?;
-    let warnings = request_object::object_warnings(ctx, &object);
-    let response = |payload| HandlerResponse {
-        code: 201,
-        payload,
-        warnings: warnings.clone(),
-    };
+    let response = |payload| HandlerResponse::new(201, payload);
     if options.dry_run {
         if ctx.server.store.snapshot().get(&ctx.key(&name)).is_some() {
             return Err(already_exists(ctx, &name));

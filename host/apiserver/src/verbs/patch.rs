@@ -194,20 +194,21 @@ fn decode_patched(
             kind.api_version()
         )));
     }
-    let warnings = match options.validation {
+    match options.validation {
         FieldValidation::Strict if !strict_errors.is_empty() => {
             return Err(invalid_patch(
                 shown(),
                 &decode::strict_message(&strict_errors),
             ));
         }
-        FieldValidation::Ignore => Vec::new(),
-        _ => strict_errors,
-    };
+        FieldValidation::Ignore => {}
+        _ => strict_errors
+            .into_iter()
+            .for_each(|error| ctx.warnings.add(error)),
+    }
     ensure_name(ctx, &mut patched)?;
     Ok(ObjectUpdate {
         object: patched,
-        warnings,
         is_applied: false,
     })
 }

@@ -236,11 +236,16 @@ pub(crate) fn handle_strict_errors(
     ctx: &RequestContext,
     validation: FieldValidation,
     strict_errors: Vec<String>,
-) -> Result<Vec<String>, ApiError> {
+) -> Result<(), ApiError> {
     match validation {
-        _ if strict_errors.is_empty() => Ok(Vec::new()),
-        FieldValidation::Ignore => Ok(Vec::new()),
-        FieldValidation::Warn => Ok(strict_errors),
+        _ if strict_errors.is_empty() => Ok(()),
+        FieldValidation::Ignore => Ok(()),
+        FieldValidation::Warn => {
+            strict_errors
+                .into_iter()
+                .for_each(|error| ctx.warnings.add(error));
+            Ok(())
+        }
         FieldValidation::Strict => Err(decode_error(
             ctx,
             &ctx.resource.kind.kind,
@@ -271,11 +276,11 @@ pub(crate) fn ensure_namespace(ctx: &RequestContext, object: &mut Value) -> Resu
     }
 }
 
-/// Returns the kind's warnings about a valid object.
-pub(crate) fn object_warnings(ctx: &RequestContext, object: &Value) -> Vec<String> {
-    match &ctx.resource.strategy {
-        ResourceStrategy::Builtin(builtin) => builtin.warnings(object),
-        ResourceStrategy::Custom(_) => Vec::new(),
+/// Adds the kind's warnings about a valid object.
+pub(crate) fn warn_about(ctx: &RequestContext, object: &Value) {
+    if let ResourceStrategy::Builtin(builtin) = &ctx.resource.strategy {
+        let warnings = builtin.warnings(object);
+        warnings.into_iter().for_each(|text| ctx.warnings.add(text));
     }
 }
 

@@ -78,7 +78,6 @@ pub(crate) async fn update_scale(
             .map_err(|cause| super::create::invalid_object(ctx, live, vec![cause]))?;
         Ok(ObjectUpdate {
             object,
-            warnings: Vec::new(),
             is_applied: false,
         })
     })
@@ -87,9 +86,6 @@ pub(crate) async fn update_scale(
         ResponsePayload::Record(record) => ctx.load(&record)?,
         ResponsePayload::Object(object) | ResponsePayload::Plain(object) => object,
     };
-    Ok(HandlerResponse {
-        code: response.code,
-        payload: ResponsePayload::Plain(paths.to_scale_or_zero(&object)),
-        warnings: response.warnings,
-    })
+    let payload = ResponsePayload::Plain(paths.to_scale_or_zero(&object));
+    Ok(HandlerResponse::new(response.code, payload))
 }

@@ -1,7 +1,7 @@
 //! `PUT`, and the update that `PATCH` and scale share: read, change, validate,
 //! commit, and retry if the object has changed meanwhile.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use rdd_apiserver_storage::{CommitError, RecordChange, StoredRecord, WritePrecondition};
 use serde_json::Value;
@@ -23,8 +23,6 @@ const MAX_ATTEMPTS: usize = 64;
 /// The new state of an object.
 pub(crate) struct ObjectUpdate {
     pub(crate) object: Value,
-    /// Texts for `Warning` headers.
-    pub(crate) warnings: Vec<String>,
     /// Whether it is the result of an apply, which also updates the managed fields.
     pub(crate) is_applied: bool,
 }
@@ -48,7 +46,7 @@ pub(crate) async fn update(ctx: &RequestContext, body: &[u8]) -> Result<HandlerR
         mut object,
         strict_errors,
     } = request_object::decode_body(ctx, body)?;
-    let warnings = request_object::handle_strict_errors(ctx, options.validation, strict_errors)?;
+    request_object::handle_strict_errors(ctx, options.validation, strict_errors)?;
     let name = ctx.name();
     let sent = meta::text(&object, "name");
     if sent.is_empty() {
@@ -68,16 +66,12 @@ pub(crate) async fn update(ctx: &RequestContext, body: &[u8]) -> Result<HandlerR
         && ctx.server.store.snapshot().get(&ctx.key(name)).is_none()
     {
         meta::set(&mut object, "resourceVersion", "");
-        let mut response =
-            create::create_object(ctx, object, &options, &create::ManagedFieldsPolicy::Update)
-                .await?;
-        response.warnings.extend(warnings);
-        return Ok(response);
+        let managed_fields_policy = create::ManagedFieldsPolicy::Update;
+        return create::create_object(ctx, object, &options, &managed_fields_policy).await;
     }
     guaranteed_update(ctx, &options, UpdateKind::Update, |_| {
         Ok(ObjectUpdate {
             object: object.clone(),
-            warnings: warnings.clone(),
             is_applied: false,
         })
     })
@@ -96,28 +90,6 @@ pub(crate) async fn guaranteed_update(
     kind: UpdateKind,
     make: impl Fn(&Value) -> Result<ObjectUpdate, ApiError> + Send + Sync,
 ) -> Result<HandlerResponse, ApiError> {
-    // An error has the warnings of the object that it is about.
-    let warnings: Mutex<Vec<String>> = Mutex::default();
-    let make = |live: &Value| {
-        let update = make(live)?;
-        warnings
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone_from(&update.warnings);
-        Ok(update)
-    };
-    let result = update_until_committed(ctx, options, kind, make).await;
-    result.map_err(|error| {
-        error.with_warnings(&warnings.lock().unwrap_or_else(PoisonError::into_inner))
-    })
-}
-
-async fn update_until_committed(
-    ctx: &RequestContext,
-    options: &WriteOptions,
-    kind: UpdateKind,
-    make: impl Fn(&Value) -> Result<ObjectUpdate, ApiError> + Send + Sync,
-) -> Result<HandlerResponse, ApiError> {
     let name = ctx.name();
     let key = ctx.key(name);
     for _ in 0..MAX_ATTEMPTS {
@@ -131,7 +103,6 @@ async fn update_until_committed(
         let live = ctx.load(&record)?;
         let ObjectUpdate {
             mut object,
-            mut warnings,
             is_applied: applied,
         } = make(&live)?;
         let has_precondition = check_resource_version(ctx, &mut object, &record, kind)?;
@@ -149,13 +120,9 @@ async fn update_until_committed(
         if !causes.is_empty() {
             return Err(create::invalid_object(ctx, &object, causes));
         }
-        warnings.extend(request_object::object_warnings(ctx, &object));
+        request_object::warn_about(ctx, &object);
         managed_fields::keep_times(&mut object, &live);
-        let response = |payload| HandlerResponse {
-            code: 200,
-            payload,
-            warnings: warnings.clone(),
-        };
+        let response = |payload| HandlerResponse::new(200, payload);
         ctx.check_policies(
             AdmissionOperation::Update,
             name,

@@ -129,7 +129,7 @@ impl LogFollower {
         let is_caught_up = self
             .last_time
             .is_none_or(|last| batch.headers().iter().any(|header| header.time >= last));
-        let batch = self.position(batch).await?;
+        let batch = self.position(batch, ring).await?;
         match gap {
             Some(reason) => self.writer.add_gap(reason, batch, ring),
             None => self.writer.add(batch, ring),
@@ -142,7 +142,11 @@ impl LogFollower {
 
     /// Finds the positions of the entries, without those whose position is not
     /// known.
-    async fn position(&mut self, mut batch: EntryBatch) -> Result<PositionedBatch, EngineError> {
+    async fn position(
+        &mut self,
+        mut batch: EntryBatch,
+        ring: &watch::Sender<LogRing>,
+    ) -> Result<PositionedBatch, EngineError> {
         if let Some(first) = batch.headers().first() {
             let first_time = match self.head {
                 LogHead::Unread => {
@@ -164,13 +168,17 @@ impl LogFollower {
                 batch = batch.skip(unknown);
             }
         }
-        count_uncounted(
-            &*self.engine,
-            &self.container,
-            &mut self.counter,
-            batch.headers(),
-        )
-        .await?;
+        if self.counter.uncounted_time(batch.headers()).is_some() {
+            // The engine may need long for that.
+            self.writer.flush(ring);
+            count_uncounted(
+                &*self.engine,
+                &self.container,
+                &mut self.counter,
+                batch.headers(),
+            )
+            .await?;
+        }
         Ok(PositionedBatch::new(batch, &mut self.counter))
     }
 }

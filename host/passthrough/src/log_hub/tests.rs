@@ -1,5 +1,5 @@
 use futures::FutureExt as _;
-use rdd_core::OutputSource;
+use rdd_core::{OutputSource, Timestamp};
 use rdd_testkit::{EngineOperation, FakeEngine, eventually};
 
 use super::*;
@@ -100,4 +100,61 @@ async fn a_stream_that_is_closed_by_the_shutdown_is_an_error_for_its_readers() {
     hub.shutdown().await;
     assert!(matches!(ring.borrow().end(), Some(LogEnd::Failed(_))));
     wait_for_no_log(&hub).await;
+}
+
+/// The position of an entry may depend on a read of the engine's log.
+#[tokio::test(start_paused = true)]
+async fn entries_that_wait_for_many_readers_do_not_wait_for_a_call_of_the_engine() {
+    let Fixture {
+        hub,
+        fake,
+        engine,
+        container,
+    } = fixture();
+    let id = &container.id;
+    let write_at = |nanoseconds, line: &str| {
+        let at = Timestamp::from_unix_nanoseconds(nanoseconds);
+        fake.write_log_at(id, at, OutputSource::Stdout, line.to_owned());
+    };
+    let newest_time = 1 << 60;
+    for number in 0..limits::FOLLOWED_TAIL as i64 * 2 {
+        write_at(newest_time - 10_000 + number, "old\n");
+    }
+    let ring = hub.join(&engine, &container).await.unwrap();
+    let readers: Vec<_> = (0..200).map(|_| ring.clone()).collect();
+    let newest = || ring.borrow().newest().item;
+    eventually("the old lines are read", || async {
+        let is_caught_up = ring.borrow().is_caught_up();
+        is_caught_up
+            .then_some(())
+            .ok_or_else(|| "not caught up".to_owned())
+    })
+    .await;
+    // The clock of the test stands still while a task can run, so each of these
+    // lines is a batch of its own, between two items.
+    tokio::time::sleep(limits::MAX_ITEM_PAUSE * 2).await;
+    write_at(newest_time, "at once\n");
+    tokio::time::sleep(limits::MAX_ITEM_PAUSE - limits::READ_BEFORE_ITEM / 2).await;
+    let before = newest();
+    write_at(newest_time + 1, "waits\n");
+    tokio::task::yield_now().await;
+    assert_eq!(newest(), before, "gathered");
+    let gate = fake.gate(EngineOperation::GetEntries, None);
+    write_at(newest_time - 20_000, "earlier\n");
+    eventually("the line that waited is an item", || async {
+        let item = newest();
+        (item > before)
+            .then_some(())
+            .ok_or_else(|| format!("item {item}"))
+    })
+    .await;
+    gate.open();
+    eventually("the other one follows", || async {
+        let item = newest();
+        (item > before + 1)
+            .then_some(())
+            .ok_or_else(|| format!("item {item}"))
+    })
+    .await;
+    drop(readers);
 }

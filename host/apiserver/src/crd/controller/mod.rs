@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::name_conflicts::{self, NameConflict};
 use super::served_versions::DefinitionError;
 use super::{CLEANUP_FINALIZER, KEY_PREFIX, conditions, served_versions};
+use crate::blocking_work::run_blocking;
 use crate::controller_loop::{ControllerHandle, StoreController, run_controller, spawn_controller};
 use crate::encode::EncodedObject;
 use crate::limits;
@@ -98,15 +99,7 @@ async fn compile(
     if size <= limits::LARGE_WRITE_BYTES {
         return work();
     }
-    match tokio::task::spawn_blocking(work).await {
-        Ok(compiled) => compiled,
-        Err(error) => match error.try_into_panic() {
-            // The controller panics as it would have on its own thread.
-            Ok(panic) => std::panic::resume_unwind(panic),
-            // The runtime is shutting down, and this task with it.
-            Err(_) => std::future::pending().await,
-        },
-    }
+    run_blocking(work).await
 }
 
 impl StoreController for DefinitionController {
