@@ -30,7 +30,7 @@ def arguments() -> argparse.Namespace:
     )
     options.add_argument("url")
     options.add_argument("--token-file", help="file with the bearer token")
-    options.add_argument("--ca", required=True, help="CA certificate to trust")
+    options.add_argument("--ca", help="CA certificate to trust; required for wss")
     options.add_argument(
         "--subprotocol", action="append", help="subprotocol to offer; may be repeated"
     )
@@ -56,7 +56,7 @@ async def main() -> int:
             for _ in range(options.streams):
                 opening = connect(
                     options.url,
-                    ssl=ssl.create_default_context(cafile=options.ca),
+                    ssl=ssl.create_default_context(cafile=options.ca) if options.ca else None,
                     additional_headers=headers,
                     subprotocols=options.subprotocol,
                     # Only the server's keep-alive is tested.

@@ -141,6 +141,9 @@ impl RequestPipeline {
             Ok(credentials) => credentials,
             Err(error) => return authentication_failed(&request, &error),
         };
+        // Before the authentication: what a session opens ends with it, also if that
+        // is meanwhile.
+        let session_end = self.authenticator.session_end(&credentials);
         // Local checks come first. A cluster reviews only requests that
         // pass all of them.
         let known = match self.authenticator.authenticate_locally(&credentials) {
@@ -203,7 +206,7 @@ impl RequestPipeline {
             },
         };
         request.extensions_mut().insert(identity);
-        if let Some(end) = self.authenticator.session_end(&credentials) {
+        if let Some(end) = session_end {
             request.extensions_mut().insert(end.clone());
             let response = self.dispatch(handler, request).await;
             // What has a length ends by itself, such as the response to a revocation

@@ -75,8 +75,8 @@ pub enum BindError {
     },
 }
 
-/// An HTTPS server, or a plain one for the loopback interface, that is bound to its address but does not accept
-/// connections yet.
+/// An HTTPS server, or a plain one for the loopback interface, that is bound to its
+/// address but does not accept connections yet.
 ///
 /// ```
 /// use std::convert::Infallible;

@@ -8,13 +8,22 @@
 mod common;
 
 use std::convert::Infallible;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
+use async_trait::async_trait;
+use futures::stream;
 use http::{Request, Response, StatusCode};
-use rdd_gateway::{BindError, Gateway, GatewayBody, GatewayOptions, text_response};
+use http_body_util::{BodyExt as _, StreamBody};
+use rdd_core::{AccessScope, AuthError, Authenticator, Credentials, SessionEnd, UserIdentity};
+use rdd_gateway::{
+    BindError, Gateway, GatewayBody, GatewayOptions, LocalAuthenticator, text_response,
+};
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpStream;
+use tokio::sync::watch;
 use tower::util::BoxCloneSyncService;
 
-use common::{TestGateway, start, status};
+use common::{TestGateway, start, status, wait_for_close};
 
 #[tokio::test]
 async fn every_path_returns_503_with_retry_after_until_the_daemon_is_ready() {
@@ -205,4 +214,51 @@ async fn an_upgraded_connection_can_be_unwrapped() {
     let upgrade = headers.replace("upgrade: test", "connection: upgrade\r\nupgrade: test");
     gateway.send("/passthrough/x", &upgrade).await;
     assert_eq!(received.await.unwrap(), Some(bytes::Bytes::new()));
+}
+
+/// An authenticator with a session that ends while its credentials are checked.
+struct EndingAuthenticator(Mutex<Option<(watch::Sender<()>, SessionEnd)>>);
+
+#[async_trait]
+impl Authenticator for EndingAuthenticator {
+    fn authenticate_locally(&self, _: &Credentials) -> Option<Result<UserIdentity, AuthError>> {
+        self.0.lock().unwrap().take();
+        Some(Ok(LocalAuthenticator::administrator()))
+    }
+
+    fn session_end(&self, _: &Credentials) -> Option<SessionEnd> {
+        let session = self.0.lock().unwrap();
+        session.as_ref().map(|(_, end)| end.clone())
+    }
+
+    async fn authenticate(
+        &self,
+        credentials: &Credentials,
+        _: AccessScope,
+    ) -> Result<UserIdentity, AuthError> {
+        self.authenticate_locally(credentials).unwrap()
+    }
+}
+
+#[tokio::test]
+async fn a_response_ends_with_a_session_that_ends_during_the_authentication() {
+    let prototype = start().await;
+    prototype.become_ready();
+    let endless = tower::service_fn(|_| async {
+        let body = StreamBody::new(stream::pending());
+        Ok::<Response<GatewayBody>, Infallible>(Response::new(body.boxed_unsync()))
+    });
+    let gateway = Gateway::bind(GatewayOptions {
+        tls: None,
+        authenticator: Arc::new(EndingAuthenticator(Mutex::new(Some(SessionEnd::channel())))),
+        api: Some(BoxCloneSyncService::new(endless)),
+        ..prototype.options.clone()
+    })
+    .await
+    .unwrap();
+    let mut stream = TcpStream::connect(gateway.address()).await.unwrap();
+    tokio::spawn(gateway.serve(std::future::pending()));
+    let request = prototype.request("/api", "");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    wait_for_close(&mut stream).await;
 }
