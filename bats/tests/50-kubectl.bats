@@ -298,3 +298,10 @@ waits() {
   kubectl wait --for=delete "container/$id" --timeout=20s
 }
 @test "wait waits for creation, deletion, conditions, and fields" { each waits; }
+
+no_compression() {
+  contains "$(kubectl config view --minify -o json)" '"disable-compression": true'
+}
+@test "kubectl is configured to request lists without compression, which takes longer than sending them" {
+  each no_compression
+}
