@@ -9,17 +9,29 @@ use tokio::io::Interest;
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
+use crate::limits;
+
 /// The delivery state of the bytes written to a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct DeliveryState {
     /// Whether bytes are queued or in flight: the peer's system has not
     /// acknowledged all of them.
     pub(crate) is_pending: bool,
-    /// The number of bytes that the peer's system has acknowledged in total.
-    pub(crate) acknowledged: u64,
-    /// The time since the last acknowledgment by the peer's system. While its
-    /// receive buffer is full, it acknowledges window probes.
+    /// Whether the peer's receive buffer has no room for a segment. Then its system
+    /// has nothing to acknowledge but probes, which are rare.
+    pub(crate) is_window_closed: bool,
+    /// The time since the last acknowledgment by the peer's system.
     pub(crate) since_last_ack: Duration,
+}
+
+impl DeliveryState {
+    /// Returns how long the peer's system may take for an acknowledgment.
+    pub(crate) fn ack_timeout(&self) -> Duration {
+        match self.is_window_closed {
+            true => limits::STALLED_PEER_TIMEOUT,
+            false => limits::PEER_TIMEOUT,
+        }
+    }
 }
 
 /// A connection that may report the delivery state of written bytes.
@@ -34,11 +46,6 @@ pub(crate) trait DeliveryTracker {
     fn is_read_closed(&self) -> bool {
         false
     }
-
-    /// Sets how long bytes may stay unacknowledged before the system drops the
-    /// connection. A peer whose receive buffer is full is probed at least that
-    /// often.
-    fn set_user_timeout(&self, _timeout: Duration) {}
 }
 
 impl DeliveryTracker for TcpStream {
@@ -54,13 +61,6 @@ impl DeliveryTracker for TcpStream {
         let ready = self.ready(Interest::READABLE).now_or_never();
         matches!(ready, Some(Ok(ready)) if ready.is_read_closed())
     }
-
-    fn set_user_timeout(&self, _timeout: Duration) {
-        #[cfg(target_os = "linux")]
-        if let Err(error) = socket2::SockRef::from(self).set_tcp_user_timeout(Some(_timeout)) {
-            tracing::debug!(%error, "cannot set TCP_USER_TIMEOUT");
-        }
-    }
 }
 
 impl<T: DeliveryTracker> DeliveryTracker for TlsStream<T> {
@@ -70,10 +70,6 @@ impl<T: DeliveryTracker> DeliveryTracker for TlsStream<T> {
 
     fn is_read_closed(&self) -> bool {
         self.get_ref().0.is_read_closed()
-    }
-
-    fn set_user_timeout(&self, timeout: Duration) {
-        self.get_ref().0.set_user_timeout(timeout);
     }
 }
 
@@ -85,10 +81,6 @@ impl<T: DeliveryTracker> DeliveryTracker for Box<T> {
     fn is_read_closed(&self) -> bool {
         (**self).is_read_closed()
     }
-
-    fn set_user_timeout(&self, timeout: Duration) {
-        (**self).set_user_timeout(timeout);
-    }
 }
 
 impl<T: DeliveryTracker> DeliveryTracker for TokioIo<T> {
@@ -98,10 +90,6 @@ impl<T: DeliveryTracker> DeliveryTracker for TokioIo<T> {
 
     fn is_read_closed(&self) -> bool {
         self.inner().is_read_closed()
-    }
-
-    fn set_user_timeout(&self, timeout: Duration) {
-        self.inner().set_user_timeout(timeout);
     }
 }
 
@@ -138,14 +126,14 @@ mod linux {
             );
             (result, info)
         };
-        // Kernels before 4.6 write fewer fields.
-        let needed = offset_of!(libc::tcp_info, tcpi_notsent_bytes) + size_of::<u32>();
+        // Kernels before 5.4 write fewer fields.
+        let needed = offset_of!(libc::tcp_info, tcpi_snd_wnd) + size_of::<u32>();
         if result != 0 || usize::try_from(len).ok()? < needed {
             return None;
         }
         Some(DeliveryState {
             is_pending: info.tcpi_unacked > 0 || info.tcpi_notsent_bytes > 0,
-            acknowledged: info.tcpi_bytes_acked,
+            is_window_closed: info.tcpi_snd_wnd < info.tcpi_snd_mss,
             since_last_ack: Duration::from_millis(info.tcpi_last_ack_recv.into()),
         })
     }
@@ -153,6 +141,8 @@ mod linux {
 
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpListener;
 
@@ -189,22 +179,29 @@ mod tests {
             "nothing was written"
         );
 
-        let mut written = 0;
-        server.writable().await.unwrap();
-        while let Ok(count) = server.try_write(&[b'x'; 64 * 1024]) {
-            written += count;
-        }
-        let delivery = server.delivery().unwrap();
-        assert!(delivery.is_pending, "{delivery:?}");
-        assert!(delivery.acknowledged < written as u64, "{delivery:?}");
-        assert!(delivery.since_last_ack < Duration::from_secs(60));
+        let written = AtomicUsize::new(0);
+        rdd_testkit::eventually("the peer's receive buffer is full", || async {
+            while let Ok(count) = server.try_write(&[b'x'; 64 * 1024]) {
+                written.fetch_add(count, Ordering::Relaxed);
+            }
+            let delivery = server.delivery().unwrap();
+            assert!(delivery.is_pending, "{delivery:?}");
+            match delivery.is_window_closed {
+                true => Ok(()),
+                false => Err(format!("{delivery:?}")),
+            }
+        })
+        .await;
+        assert!(server.delivery().unwrap().since_last_ack < limits::PEER_TIMEOUT);
 
-        let mut read = vec![0; written];
+        let mut read = vec![0; written.into_inner()];
         client.read_exact(&mut read).await.unwrap();
         rdd_testkit::eventually("every byte is acknowledged", || async {
             match server.delivery() {
                 Some(DeliveryState {
-                    is_pending: false, ..
+                    is_pending: false,
+                    is_window_closed: false,
+                    ..
                 }) => Ok(()),
                 other => Err(format!("{other:?}")),
             }

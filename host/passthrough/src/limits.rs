@@ -69,11 +69,9 @@ pub const JSON_MESSAGE_BYTES: usize = 96 * 1024;
 /// entries, of 100 bytes each.
 pub const MAX_JSON_BUFFER: usize = 1024 * 1024;
 
-/// How often the system of a peer is probed while its receive buffer is full.
-/// At least twice per `PEER_TIMEOUT`, so that one probe may be lost, and several
-/// times `PEER_CHECK_INTERVAL`, so that a daemon that was suspended for a few of
-/// those does not disconnect its stalled readers.
-pub const STALLED_PROBE_INTERVAL: Duration = Duration::from_secs(30);
+/// The timeout for a peer whose receive buffer is full. Linux asks its system
+/// whether there is room again, at growing intervals of up to two minutes.
+pub const STALLED_PEER_TIMEOUT: Duration = Duration::from_secs(150);
 
 /// How long the peer may take to close its side of the connection after every
 /// byte was delivered and the close frames were exchanged: one round trip, and

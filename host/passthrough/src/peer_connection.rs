@@ -3,6 +3,7 @@
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
@@ -11,7 +12,8 @@ use crate::delivery::{DeliveryState, DeliveryTracker};
 use crate::limits;
 
 /// A connection whose reads and writes fail with [`io::ErrorKind::TimedOut`]
-/// after [`limits::PEER_TIMEOUT`] without activity of the peer.
+/// after [`limits::PEER_TIMEOUT`] without activity of the peer, or after
+/// [`limits::STALLED_PEER_TIMEOUT`] while its receive buffer is full.
 ///
 /// Activity is
 /// - received bytes of any kind, mostly pongs;
@@ -33,8 +35,8 @@ pub(crate) struct PeerConnection<T> {
     last_activity: Instant,
     write_blocked: bool,
     check: Interval,
-    /// When bytes were last acknowledged, and the total at that time.
-    last_progress: (Instant, u64),
+    /// How long the peer may be without activity, as of the last check.
+    timeout: Duration,
 }
 
 impl<T: DeliveryTracker> PeerConnection<T> {
@@ -51,7 +53,7 @@ impl<T: DeliveryTracker> PeerConnection<T> {
             last_activity: now,
             write_blocked: false,
             check,
-            last_progress: (now, 0),
+            timeout: limits::PEER_TIMEOUT,
         }
     }
 
@@ -69,13 +71,13 @@ impl<T: DeliveryTracker> PeerConnection<T> {
     /// # Errors
     ///
     /// Fails if the peer closed its side of the connection, or if its system does
-    /// not acknowledge anything for [`limits::PEER_TIMEOUT`].
+    /// not acknowledge anything for too long.
     pub(crate) fn check_unread(&mut self) -> io::Result<()> {
         if self.inner.is_read_closed() {
             return Err(io::ErrorKind::ConnectionReset.into());
         }
         let is_silent = |delivery: DeliveryState| {
-            delivery.is_pending && delivery.since_last_ack >= limits::PEER_TIMEOUT
+            delivery.is_pending && delivery.since_last_ack >= delivery.ack_timeout()
         };
         if self.inner.delivery().is_some_and(is_silent) {
             return Err(peer_timeout());
@@ -92,35 +94,21 @@ impl<T: DeliveryTracker> PeerConnection<T> {
                 self.record_delivery(delivery);
             }
         }
-        if self.last_activity.elapsed() < limits::PEER_TIMEOUT {
+        if self.last_activity.elapsed() < self.timeout {
             return Ok(());
         }
         Err(peer_timeout())
     }
 
     fn record_delivery(&mut self, delivery: DeliveryState) {
-        let DeliveryState {
-            is_pending,
-            acknowledged,
-            since_last_ack,
-        } = delivery;
-        let now = Instant::now();
-        if !is_pending {
+        if !delivery.is_pending {
+            self.timeout = limits::PEER_TIMEOUT;
             return;
         }
-        if let Some(acknowledged_at) = now.checked_sub(since_last_ack) {
+        self.timeout = delivery.ack_timeout();
+        if let Some(acknowledged_at) = Instant::now().checked_sub(delivery.since_last_ack) {
             self.last_activity = self.last_activity.max(acknowledged_at);
         }
-        let (since, last_total) = self.last_progress;
-        if last_total != acknowledged {
-            self.last_progress = (now, acknowledged);
-            return;
-        }
-        // Linux probes a peer whose receive buffer is full at growing intervals,
-        // up to two minutes, and also when this timeout expires. Then it would
-        // drop the connection too, so the timeout is extended before that.
-        self.inner
-            .set_user_timeout(now.duration_since(since) + limits::STALLED_PROBE_INTERVAL);
     }
 
     fn record_write<R>(&mut self, result: &Poll<io::Result<R>>) {

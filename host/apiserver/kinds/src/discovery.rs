@@ -312,6 +312,7 @@ mod tests {
             names,
             [
                 "events.k8s.io",
+                "admissionregistration.k8s.io",
                 "apiextensions.k8s.io",
                 "coordination.k8s.io",
                 "example.com"
@@ -336,7 +337,7 @@ mod tests {
                 .as_array()
                 .unwrap()
                 .len(),
-            4
+            5
         );
     }
 

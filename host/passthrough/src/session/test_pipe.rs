@@ -59,12 +59,22 @@ impl AsyncWrite for Pipe {
     }
 }
 
-/// Bytes are pending, and the last acknowledgment was `since_last_ack` ago.
-pub(crate) fn stalled(since_answer: Duration) -> Option<DeliveryState> {
+/// The receive buffer of the peer is full, and its last acknowledgment was
+/// `since_last_ack` ago.
+pub(crate) fn stalled(since_last_ack: Duration) -> Option<DeliveryState> {
     Some(DeliveryState {
         is_pending: true,
-        acknowledged: 1,
-        since_last_ack: since_answer,
+        is_window_closed: true,
+        since_last_ack,
+    })
+}
+
+/// Bytes are in flight, and the last acknowledgment was `since_last_ack` ago.
+pub(crate) fn in_flight(since_last_ack: Duration) -> Option<DeliveryState> {
+    Some(DeliveryState {
+        is_pending: true,
+        is_window_closed: false,
+        since_last_ack,
     })
 }
 
@@ -72,7 +82,7 @@ pub(crate) fn stalled(since_answer: Duration) -> Option<DeliveryState> {
 pub(crate) fn delivered() -> Option<DeliveryState> {
     Some(DeliveryState {
         is_pending: false,
-        acknowledged: 2,
+        is_window_closed: false,
         since_last_ack: Duration::ZERO,
     })
 }

@@ -20,9 +20,8 @@ const CONNECTIONS_DIVISOR: u64 = 4;
 /// The listener of the web page has one connection for this many of the main
 /// listener: a browser opens six.
 const PAGE_DIVISOR: usize = 8;
-/// The minimum number of connections of the page: one browser, and another that
-/// signs in.
-const MIN_PAGE_CONNECTIONS: usize = 8;
+/// The minimum number of connections of the page: those of one browser.
+const MIN_PAGE_CONNECTIONS: usize = 6;
 /// The minimum number of connections and of streams. With fewer, the daemon is
 /// not usable.
 const MIN_CONNECTIONS: u64 = 16;

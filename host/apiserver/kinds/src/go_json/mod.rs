@@ -160,36 +160,35 @@ impl<I: Iterator<Item = u8>> JsonScanner<I> {
         }
     }
 
-    /// Scans a value up to its end, or up to its first item if it is a container.
-    fn begin_value(&mut self, byte: u8) -> ScanResult<()> {
-        match byte {
-            b'{' => {
-                self.push(OpenContainer::Object)?;
-                match self.next_token()? {
-                    b'}' => {
-                        self.open.pop();
-                        Ok(())
+    /// Scans a value up to its end, or up to the end of the first value in it that is
+    /// no container with items. A loop, since a document may be nested deeply.
+    fn begin_value(&mut self, mut byte: u8) -> ScanResult<()> {
+        loop {
+            byte = match byte {
+                b'{' => {
+                    self.push(OpenContainer::Object)?;
+                    match self.next_token()? {
+                        b'}' => break,
+                        byte => self.member(byte)?,
                     }
-                    byte => self.member(byte),
                 }
-            }
-            b'[' => {
-                self.push(OpenContainer::Array)?;
-                match self.next_token()? {
-                    b']' => {
-                        self.open.pop();
-                        Ok(())
+                b'[' => {
+                    self.push(OpenContainer::Array)?;
+                    match self.next_token()? {
+                        b']' => break,
+                        byte => byte,
                     }
-                    byte => self.begin_value(byte),
                 }
-            }
-            b'"' => self.text(),
-            b'-' | b'0'..=b'9' => self.number(byte),
-            b't' => self.literal("true"),
-            b'f' => self.literal("false"),
-            b'n' => self.literal("null"),
-            _ => Err(invalid(byte, "looking for beginning of value")),
+                b'"' => return self.text(),
+                b'-' | b'0'..=b'9' => return self.number(byte),
+                b't' => return self.literal("true"),
+                b'f' => return self.literal("false"),
+                b'n' => return self.literal("null"),
+                _ => return Err(invalid(byte, "looking for beginning of value")),
+            };
         }
+        self.open.pop();
+        Ok(())
     }
 
     fn push(&mut self, container: OpenContainer) -> ScanResult<()> {
@@ -209,7 +208,8 @@ impl<I: Iterator<Item = u8>> JsonScanner<I> {
             }
             (OpenContainer::Object, b',') => {
                 let byte = self.next_token()?;
-                self.member(byte)
+                let byte = self.member(byte)?;
+                self.begin_value(byte)
             }
             (OpenContainer::Array, b',') => {
                 let byte = self.next_token()?;
@@ -220,8 +220,8 @@ impl<I: Iterator<Item = u8>> JsonScanner<I> {
         }
     }
 
-    /// Scans a key and the beginning of its value.
-    fn member(&mut self, byte: u8) -> ScanResult<()> {
+    /// Scans a key, and returns the first byte of its value.
+    fn member(&mut self, byte: u8) -> ScanResult<u8> {
         if byte != b'"' {
             return Err(invalid(byte, "looking for beginning of object key string"));
         }
@@ -230,8 +230,7 @@ impl<I: Iterator<Item = u8>> JsonScanner<I> {
             b':' => {}
             byte => return Err(invalid(byte, "after object key")),
         }
-        let byte = self.next_token()?;
-        self.begin_value(byte)
+        self.next_token()
     }
 
     fn text(&mut self) -> ScanResult<()> {

@@ -79,10 +79,24 @@ fn a_syntax_error_has_the_words_of_go() {
     ] {
         assert_eq!(syntax_error(valid.as_bytes()), None, "{valid}");
     }
-    assert_eq!(
-        syntax_error("[".repeat(MAX_DEPTH + 1).as_bytes()).as_deref(),
-        Some("exceeded max depth")
-    );
+}
+
+#[test]
+fn a_document_may_be_nested_as_deeply_as_in_go_and_uses_no_stack_for_it() {
+    for (open, close) in [("[", "]"), (r#"{"a":"#, "}"), (r#"[{"a":"#, "}]")] {
+        let containers = open.matches(['[', '{']).count();
+        let nested = |depth: usize| {
+            let repeats = depth / containers;
+            format!("{}0{}", open.repeat(repeats), close.repeat(repeats))
+        };
+        assert_eq!(syntax_error(nested(MAX_DEPTH).as_bytes()), None, "{open}");
+        let too_deep = nested(MAX_DEPTH + containers);
+        assert_eq!(
+            syntax_error(too_deep.as_bytes()).as_deref(),
+            Some("exceeded max depth"),
+            "{open}"
+        );
+    }
 }
 
 #[test]

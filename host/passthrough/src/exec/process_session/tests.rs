@@ -13,7 +13,7 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
 use super::*;
-use crate::session::test_pipe::{FakeSystem, PIPE, Pipe, delivered, stalled};
+use crate::session::test_pipe::{FakeSystem, PIPE, Pipe, delivered, in_flight, stalled};
 
 /// A session and the process's ends of it.
 struct RunningSession {
@@ -133,7 +133,7 @@ async fn a_client_whose_input_is_not_read_is_disconnected_within_70_s_if_its_sys
     let system = running.system.clone();
     let clock = tokio::spawn(async move {
         loop {
-            *system.0.lock().unwrap() = stalled(begun.elapsed());
+            *system.0.lock().unwrap() = in_flight(begun.elapsed());
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
     });

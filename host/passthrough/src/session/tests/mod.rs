@@ -16,7 +16,7 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::Role;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
-use super::test_pipe::{FakeSystem, PIPE, Pipe, delivered, stalled};
+use super::test_pipe::{FakeSystem, PIPE, Pipe, delivered, in_flight, stalled};
 use super::*;
 use crate::log_format::encode_chunk;
 
