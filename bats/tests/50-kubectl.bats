@@ -248,7 +248,8 @@ patches() {
   same "$(kubectl get configmap "$name" -o 'jsonpath={.data}')" '{"other":"x"}'
   kubectl patch configmap "$name" --type=json -p '[{"op":"test","path":"/data/other","value":"x"},{"op":"add","path":"/data/key","value":"y"},{"op":"remove","path":"/data/other"}]'
   same "$(kubectl get configmap "$name" -o 'jsonpath={.data}')" '{"key":"y"}'
-  contains "$(kubectl patch configmap "$name" --type=json -p '[{"op":"test","path":"/data/key","value":"z"}]' 2>&1)" "did not match"
+  contains "$(kubectl patch configmap "$name" --type=json -p '[{"op":"test","path":"/data/key","value":"z"}]' 2>&1)" "The request is invalid"
+  same "$(value "$name")" y
   kubectl patch configmap "$name" --type=merge --dry-run=server -p '{"data":{"key":"dry"}}'
   same "$(value "$name")" y
   same "$(kubectl patch container "$WEB" --type=merge --subresource=status -p '{"status":{"error":"by hand"}}' -o 'jsonpath={.status.error}')" "by hand"
