@@ -32,3 +32,15 @@ export function formatTime(millis: number, mode: TimeMode, now: number): string 
 export function formatCount(count: number): string {
   return count.toLocaleString('en-US');
 }
+
+/** Returns a number of bytes as docker prints it. */
+export function formatBytes(bytes: number): string {
+  const units = ['B', 'kB', 'MB', 'GB', 'TB'];
+  let value = bytes;
+  let unit = 0;
+  while (value >= 1000 && unit < units.length - 1) {
+    value /= 1000;
+    unit += 1;
+  }
+  return `${Number(value.toPrecision(3))} ${units[unit]}`;
+}

@@ -60,6 +60,7 @@ test('an engine that is not there is explained', () => {
   expect(appNotice(app('Connected', 'True'))).toBeUndefined();
   expect(appNotice(app('ConnectFailed'))?.title).toContain('cannot be reached');
   expect(appNotice(app('BackendNotInstalled'))?.commands).toContain('rdd plugin list');
+  expect(appNotice(app('BackendNotInstalled', 'False'))?.title).toContain('cannot be used');
   expect(appNotice({ ...app('Stopped'), spec: { running: false } })?.title).toContain('switched off');
 });
 

@@ -1,0 +1,40 @@
+// The App: which engine is mirrored, and how it is.
+
+import { signal } from '@preact/signals';
+import type { DaemonClient } from './api/daemonClient';
+import { APP_PATH, type AppObject } from './api/objects';
+
+// It is one small object, and a watch would take a connection of the browser's six.
+const INTERVAL = 5_000;
+
+export const app = signal<AppObject | undefined>(undefined);
+
+/** Reads the App now and then, until the returned function is called. */
+export function pollApp(client: DaemonClient): () => void {
+  const read = async (): Promise<void> => {
+    if (document.visibilityState === 'hidden') return;
+    try {
+      app.value = (await (await client.request(APP_PATH)).json()) as AppObject;
+    } catch {
+      // The watch reports what is wrong.
+    }
+  };
+  const onVisibility = (): void => void read();
+  document.addEventListener('visibilitychange', onVisibility);
+  const timer = setInterval(onVisibility, INTERVAL);
+  void read();
+  return () => {
+    document.removeEventListener('visibilitychange', onVisibility);
+    clearInterval(timer);
+  };
+}
+
+/** Switches mirroring on. */
+export async function startMirroring(client: DaemonClient): Promise<void> {
+  const response = await client.request(APP_PATH, {
+    method: 'PATCH',
+    headers: { 'content-type': 'application/merge-patch+json' },
+    body: JSON.stringify({ spec: { running: true } }),
+  });
+  app.value = (await response.json()) as AppObject;
+}
