@@ -2,7 +2,7 @@
 
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -12,16 +12,26 @@ import { FakeEngine } from './fakeEngine.mjs';
 
 const PROGRAM = process.env.RDD_PROGRAM ?? '';
 const PLUGINS = process.env.RDD_TEST_PLUGINS ?? join(dirname(PROGRAM), 'plugins');
+// Files that take the place of those in the program, for work on the page alone.
+const DIST = process.env.RDD_TEST_PAGE;
 const START_LIMIT = 120_000;
 
 export class Testbed {
-  static async start({ engine: hasEngine = true } = {}) {
+  /**
+   * Starts everything. Without `endpoint`, the engine is one of the test's own; `args`
+   * are further ones of the daemon, and without `hasPlugins` it has no backend.
+   */
+  static async start({ endpoint, args = [], hasPlugins = true } = {}) {
     const bed = new Testbed();
+    bed.args = args;
     bed.dir = mkdtempSync(join(tmpdir(), 'rdd-page-'));
     bed.state = join(bed.dir, 'state');
     bed.log = join(bed.dir, 'log');
     bed.engine = new FakeEngine(join(bed.dir, 'engine.sock'));
-    if (hasEngine) await bed.engine.start();
+    bed.endpoint = endpoint ?? `unix://${bed.engine.socket}`;
+    if (endpoint === undefined) await bed.engine.start();
+    bed.plugins = hasPlugins ? PLUGINS : join(bed.dir, 'no-plugins');
+    if (!hasPlugins) mkdirSync(bed.plugins);
     await bed.startDaemon();
     await bed.#startRelay();
     bed.browser = await chromium.launch({
@@ -41,8 +51,8 @@ export class Testbed {
     this.daemon = spawn(
       PROGRAM,
       [
-        'serve', '--state-dir', this.state, '--plugin-dir', PLUGINS,
-        '--engine-endpoint', `unix://${this.engine.socket}`, '--log', 'debug',
+        'serve', '--state-dir', this.state, '--plugin-dir', this.plugins,
+        '--engine-endpoint', this.endpoint, '--log', 'debug', ...this.args,
       ],
       { stdio: ['ignore', log, log] },
     );
@@ -98,6 +108,7 @@ export class Testbed {
   /** Opens a page in a context of its own, and collects what must not happen. */
   async open(link, options = {}) {
     const context = await this.browser.newContext({ viewport: { width: 1280, height: 800 }, ...options });
+    if (DIST) await context.route(/\/ui\/([\w.]+)?$/, (route) => this.#serveBuilt(route));
     const page = await context.newPage();
     page.problems = [];
     page.urls = [];
@@ -111,6 +122,18 @@ export class Testbed {
     page.on('request', (request) => page.urls.push(request.url()));
     await page.goto(link ?? (await this.rdd('dashboard', '--print')));
     return page;
+  }
+
+  /** Answers with a file of another build, and with the headers of the daemon. */
+  async #serveBuilt(route) {
+    const name = new URL(route.request().url()).pathname.split('/').pop() || 'index.html';
+    const path = join(DIST, name);
+    if (route.request().method() !== 'GET' || !existsSync(path)) return route.continue();
+    const response = await fetch(`http://127.0.0.1:${this.port}/ui/icon.svg`);
+    const types = { html: 'text/html', js: 'text/javascript', css: 'text/css', svg: 'image/svg+xml' };
+    const headers = { ...Object.fromEntries(response.headers), 'content-type': types[name.split('.').pop()] };
+    for (const own of ['content-length', 'content-encoding', 'etag']) delete headers[own];
+    return route.fulfill({ status: 200, headers, body: readFileSync(path) });
   }
 
   async stop() {

@@ -7,6 +7,9 @@ import { logRow } from './logRow';
 import { contentHeight, lastCount, placeAt, ROW_HEIGHT, scrollTopOf, windowAt, type ScrollPlace } from './scrollModel';
 import type { LineView, LogUpdate, ViewWindow } from './workerMessages';
 
+// Longer names are cut; their whole text is in the tip.
+const MAX_NAME = 24;
+
 export interface PaneState {
   isFollowing: boolean;
   /** Lines that arrived since the pane stopped to follow. */
@@ -70,6 +73,8 @@ export class LogPane {
   show(update: LogUpdate): void {
     if (update.sources !== undefined) {
       this.#sourceNames = update.sources.map(({ name }) => name);
+      const longest = Math.max(1, ...this.#sourceNames.map((name) => name.length));
+      this.#rows.style.setProperty('--source-width', `${Math.min(MAX_NAME, longest)}ch`);
       this.redraw();
     }
     this.#update = update;

@@ -1,5 +1,5 @@
 import { useSignal, type Signal } from '@preact/signals';
-import { useEffect, useRef } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import type { TimeMode } from '../format';
 import type { LineFilter } from '../log/lineStore';
 import { LogLevel, type LevelNumber } from '../log/logLevel';
@@ -40,59 +40,64 @@ export function LogOptions(props: LogOptionsProps) {
   const { state, filter, range } = props;
   const { timeMode, isWrapped, isFolded } = preferences;
   const isChoosing = useSignal(false);
+  // On a phone, the lines need the space. It is asked once: later it is the user's choice.
+  const [isWide] = useState(() => matchMedia('(min-width: 701px)').matches);
   const chosen = RANGES.find(([, { since }]) => since === range.since && range.until === undefined);
   const onRange = (name: string): void => {
     if (name === 'choose') isChoosing.value = true;
     else props.onRange(RANGES.find(([key]) => key === name)?.[1] ?? {});
   };
   return (
-    <div class="toolbar options" role="group" aria-label="What is shown">
-      <select aria-label="Range" value={chosen?.[0] ?? 'choose'} onChange={(event) => onRange(event.currentTarget.value)}>
-        {RANGES.map(([key, , text]) => <option key={key} value={key}>{text}</option>)}
-        <option value="choose">{chosen === undefined ? rangeText(range) : 'Choose a range…'}</option>
-      </select>
-      <select
-        aria-label="Level"
-        value={String(filter.value.minLevel)}
-        onChange={(event) => (filter.value = { ...filter.value, minLevel: Number(event.currentTarget.value) as LevelNumber })}
-      >
-        {LEVELS.map(([level, text]) => <option key={level} value={String(level)}>{text}</option>)}
-      </select>
-      <select
-        aria-label="Stream"
-        value={filter.value.streams}
-        onChange={(event) => (filter.value = { ...filter.value, streams: event.currentTarget.value as LineFilter['streams'] })}
-      >
-        <option value="both">Both streams</option>
-        <option value="stdout">Standard output</option>
-        <option value="stderr">Standard error</option>
-      </select>
-      <select
-        aria-label="Times"
-        value={timeMode.value}
-        onChange={(event) => (timeMode.value = event.currentTarget.value as TimeMode)}
-      >
-        <option value="local">Local time</option>
-        <option value="utc">UTC</option>
-        <option value="relative">Relative</option>
-        <option value="none">No times</option>
-      </select>
-      <button type="button" aria-pressed={isWrapped.value} title="Wrap long lines (w)" onClick={() => (isWrapped.value = !isWrapped.value)}>Wrap</button>
-      <button type="button" aria-pressed={isFolded.value} title="Show lines of JSON in short (J)" onClick={() => (isFolded.value = !isFolded.value)}>Fold JSON</button>
-      <button type="button" onClick={props.onCopy}>Copy</button>
-      <button type="button" onClick={props.onExport}>Save shown</button>
-      <button type="button" onClick={props.onDownload}>Save all</button>
-      {state.current === undefined ? null : (
-        <>
-          <button type="button" title="Copy the marked line (c)" onClick={props.onCopyLine}>Copy line</button>
-          <button type="button" title="Copy a link to the marked line (l)" onClick={props.onLink}>Link to line</button>
-        </>
-      )}
-      <span class="quiet" role="status">{state.remark}</span>
-      {isChoosing.value ? (
-        <RangeDialog range={range} onRange={props.onRange} onClose={() => (isChoosing.value = false)} />
-      ) : null}
-    </div>
+    <details class="options-box" open={isWide}>
+      <summary>Options</summary>
+      <div class="toolbar options" role="group" aria-label="What is shown">
+        <select aria-label="Range" value={chosen?.[0] ?? 'choose'} onChange={(event) => onRange(event.currentTarget.value)}>
+          {RANGES.map(([key, , text]) => <option key={key} value={key}>{text}</option>)}
+          <option value="choose">{chosen === undefined ? rangeText(range) : 'Choose a range…'}</option>
+        </select>
+        <select
+          aria-label="Level"
+          value={String(filter.value.minLevel)}
+          onChange={(event) => (filter.value = { ...filter.value, minLevel: Number(event.currentTarget.value) as LevelNumber })}
+        >
+          {LEVELS.map(([level, text]) => <option key={level} value={String(level)}>{text}</option>)}
+        </select>
+        <select
+          aria-label="Stream"
+          value={filter.value.streams}
+          onChange={(event) => (filter.value = { ...filter.value, streams: event.currentTarget.value as LineFilter['streams'] })}
+        >
+          <option value="both">Both streams</option>
+          <option value="stdout">Standard output</option>
+          <option value="stderr">Standard error</option>
+        </select>
+        <select
+          aria-label="Times"
+          value={timeMode.value}
+          onChange={(event) => (timeMode.value = event.currentTarget.value as TimeMode)}
+        >
+          <option value="local">Local time</option>
+          <option value="utc">UTC</option>
+          <option value="relative">Relative</option>
+          <option value="none">No times</option>
+        </select>
+        <button type="button" aria-pressed={isWrapped.value} title="Wrap long lines (w)" onClick={() => (isWrapped.value = !isWrapped.value)}>Wrap</button>
+        <button type="button" aria-pressed={isFolded.value} title="Show lines of JSON in short (J)" onClick={() => (isFolded.value = !isFolded.value)}>Fold JSON</button>
+        <button type="button" onClick={props.onCopy}>Copy</button>
+        <button type="button" onClick={props.onExport}>Save shown</button>
+        <button type="button" onClick={props.onDownload}>Save all</button>
+        {state.current === undefined ? null : (
+          <>
+            <button type="button" title="Copy the marked line (c)" onClick={props.onCopyLine}>Copy line</button>
+            <button type="button" title="Copy a link to the marked line (l)" onClick={props.onLink}>Link to line</button>
+          </>
+        )}
+        <span class="quiet" role="status">{state.remark}</span>
+        {isChoosing.value ? (
+          <RangeDialog range={range} onRange={props.onRange} onClose={() => (isChoosing.value = false)} />
+        ) : null}
+      </div>
+    </details>
   );
 }
 
