@@ -2,7 +2,7 @@
 
 import { FitAddon } from '@xterm/addon-fit';
 import { Terminal } from '@xterm/xterm';
-import { terminalDocument } from './terminalDocument';
+import { acceptSpanStyles, withStyleSheets } from './terminalStyles';
 
 // Lines that can be scrolled back to.
 const SCROLLBACK = 5000;
@@ -23,9 +23,9 @@ export interface TerminalHandle {
 }
 
 export function openTerminal(element: HTMLElement, handlers: TerminalHandlers): TerminalHandle {
+  acceptSpanStyles();
   const isDark = matchMedia('(prefers-color-scheme: dark)').matches;
   const terminal = new Terminal({
-    documentOverride: terminalDocument(document),
     scrollback: SCROLLBACK,
     fontFamily: "ui-monospace, 'DejaVu Sans Mono', monospace",
     fontSize: 13,
@@ -38,7 +38,7 @@ export function openTerminal(element: HTMLElement, handlers: TerminalHandlers): 
   });
   const fit = new FitAddon();
   terminal.loadAddon(fit);
-  terminal.open(element);
+  withStyleSheets(() => terminal.open(element));
   fit.fit();
   terminal.onData(handlers.onInput);
   terminal.onBinary(handlers.onBinary);
