@@ -133,9 +133,11 @@ export class FakeEngine {
     let isGone = false;
     response.on('close', () => (isGone = true));
     let at = firstEntry(container.log, query);
+    const until = timeOf(query.get('until'));
     for (;;) {
-      const batch = container.log.slice(at, at + 2000);
+      let batch = container.log.slice(at, at + 2000);
       at += batch.length;
+      if (until !== undefined) batch = batch.filter(({ time }) => time < until);
       if (isGone) return;
       if (batch.length > 0) {
         if (!response.write(Buffer.concat(batch.map(frame)))) {
@@ -146,7 +148,7 @@ export class FakeEngine {
         }
         continue;
       }
-      if (query.get('follow') !== '1' || container.state === 'exited') break;
+      if (query.get('follow') !== '1' || until !== undefined || container.state === 'exited') break;
       await new Promise((resolve) => {
         const wake = () => {
           container.readers.delete(wake);
@@ -160,12 +162,17 @@ export class FakeEngine {
   }
 }
 
+/** Returns a time of the API, in seconds with a fraction, in nanoseconds. */
+function timeOf(text) {
+  if (text === null || text === '' || text === '0') return undefined;
+  const [seconds, rest = ''] = text.split('.');
+  return BigInt(seconds) * 1_000_000_000n + BigInt(rest.padEnd(9, '0'));
+}
+
 function firstEntry(log, query) {
   let first = 0;
-  const since = query.get('since');
-  if (since !== null && since !== '') {
-    const [seconds, rest = ''] = since.split('.');
-    const oldest = BigInt(seconds) * 1_000_000_000n + BigInt(rest.padEnd(9, '0'));
+  const oldest = timeOf(query.get('since'));
+  if (oldest !== undefined) {
     first = log.findIndex(({ time }) => time >= oldest);
     if (first < 0) first = log.length;
   }

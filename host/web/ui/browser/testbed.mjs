@@ -112,6 +112,8 @@ export class Testbed {
     const page = await context.newPage();
     page.problems = [];
     page.urls = [];
+    page.sockets = [];
+    page.on('websocket', (socket) => page.sockets.push(socket));
     page.on('pageerror', (error) => page.problems.push(String(error)));
     page.on('console', (message) => {
       // Failed requests are part of some tests; policies and exceptions are not.

@@ -153,9 +153,8 @@ export class LogPane {
     this.#isFollowing = false;
     this.#frozen = Math.max(this.#frozen, position + 1);
     this.#current = position;
-    const viewport = this.#scroller.clientHeight;
-    const place = { line: position, y: viewport / 2 };
-    this.#scrollTo(((place.line + 0.5) / Math.max(1, this.#frozen)) * this.#way());
+    this.#resizeContent();
+    this.#scrollTo(((position + 0.5) / Math.max(1, this.#frozen)) * this.#way());
     this.#request();
     this.#place();
     this.#report();

@@ -54,7 +54,7 @@ export function ShellView({ container, client, token }: { container: string; cli
           {state.value === 'connecting' ? 'connecting…' : text.value}
         </span>
       </div>
-      <div ref={place} class="terminal" />
+      <div ref={place} class="terminal-place" />
     </main>
   );
 }
