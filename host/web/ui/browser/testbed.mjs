@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { chromium } from 'playwright-core';
+import { createFileRelay } from './builtFiles.mjs';
 import { FakeEngine } from './fakeEngine.mjs';
 
 const PROGRAM = process.env.RDD_PROGRAM ?? '';
@@ -69,18 +70,22 @@ export class Testbed {
   async #startRelay() {
     this.port = Number(new URL(await this.rdd('dashboard', '--print')).port);
     this.sockets = new Set();
-    this.relay = createServer((browser) => {
-      const daemon = connect(this.port, '127.0.0.1');
-      const end = () => {
-        browser.destroy();
-        daemon.destroy();
-        this.sockets.delete(browser);
-      };
+    this.relay = DIST === undefined ? createServer((browser) => this.#relay(browser)) : createFileRelay(this.port, DIST);
+    this.relay.on('connection', (browser) => {
       this.sockets.add(browser);
-      for (const socket of [browser, daemon]) socket.on('error', end).on('close', end);
-      browser.pipe(daemon).pipe(browser);
+      browser.on('close', () => this.sockets.delete(browser));
     });
     await new Promise((resolve) => this.relay.listen(0, '127.0.0.1', resolve));
+  }
+
+  #relay(browser) {
+    const daemon = connect(this.port, '127.0.0.1');
+    const end = () => {
+      browser.destroy();
+      daemon.destroy();
+    };
+    for (const socket of [browser, daemon]) socket.on('error', end).on('close', end);
+    browser.pipe(daemon).pipe(browser);
   }
 
   /** Cuts all connections of the browser, and returns how many there were. */
@@ -108,7 +113,6 @@ export class Testbed {
   /** Opens a page in a context of its own, and collects what must not happen. */
   async open(link, options = {}) {
     const context = await this.browser.newContext({ viewport: { width: 1280, height: 800 }, ...options });
-    if (DIST) await context.route(/\/ui\/([\w.]+)?$/, (route) => this.#serveBuilt(route));
     const page = await context.newPage();
     page.problems = [];
     page.urls = [];
@@ -124,18 +128,6 @@ export class Testbed {
     page.on('request', (request) => page.urls.push(request.url()));
     await page.goto(link ?? (await this.rdd('dashboard', '--print')));
     return page;
-  }
-
-  /** Answers with a file of another build, and with the headers of the daemon. */
-  async #serveBuilt(route) {
-    const name = new URL(route.request().url()).pathname.split('/').pop() || 'index.html';
-    const path = join(DIST, name);
-    if (route.request().method() !== 'GET' || !existsSync(path)) return route.continue();
-    const response = await fetch(`http://127.0.0.1:${this.port}/ui/icon.svg`);
-    const types = { html: 'text/html', js: 'text/javascript', css: 'text/css', svg: 'image/svg+xml' };
-    const headers = { ...Object.fromEntries(response.headers), 'content-type': types[name.split('.').pop()] };
-    for (const own of ['content-length', 'content-encoding', 'etag']) delete headers[own];
-    return route.fulfill({ status: 200, headers, body: readFileSync(path) });
   }
 
   async stop() {

@@ -49,7 +49,7 @@ export class LogSession {
     let problem: { message: string; code: number } | undefined;
     this.#client = new MuxClient({
       ...this.#connection(),
-      range: { tail: open.tail, ...open.range, follow: 'restart' },
+      range: { tail: open.tail, ...open.range, follow: isOver(open.range.until) ? false : 'restart' },
       onEntries: (source, batch) => this.#onEntries(source, batch),
       onEvent: (source, event) => this.#onEvent(source, event),
       onError: (message, code, isFinal) => {
@@ -267,4 +267,9 @@ export class LogSession {
       },
     });
   }
+}
+
+/** Returns whether nothing is written before a time any more, so that a log ends there. */
+function isOver(until: string | undefined): boolean {
+  return Date.parse(until ?? '') <= Date.now();
 }

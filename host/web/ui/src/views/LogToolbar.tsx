@@ -1,6 +1,6 @@
 import { useSignal, type Signal } from '@preact/signals';
 import type { RefObject } from 'preact';
-import { formatCount } from '../format';
+import { formatCount, formatLines } from '../format';
 import type { LineFilter } from '../log/lineStore';
 import type { LogState } from '../log/logState';
 import type { SearchRequest } from '../log/workerMessages';
@@ -103,12 +103,12 @@ function title({ sources }: LogState): string {
 function searchResult(state: LogState, text: string): string {
   if (text === '') return '';
   if (state.searchError !== undefined) return state.searchError;
-  const count = `${formatCount(state.matchCount)} ${state.matchCount === 1 ? 'line' : 'lines'}`;
+  const count = formatLines(state.matchCount);
   return state.isSearching ? `${count}…` : count;
 }
 
 function connectionText({ status, total, loaded, dropped, isHeld }: LogState): string {
-  const count = total === loaded ? `${formatCount(total)} lines` : `${formatCount(total)} of ${formatCount(loaded)} lines`;
+  const count = total === loaded ? formatLines(total) : `${formatCount(total)} of ${formatLines(loaded)}`;
   switch (status) {
     case 'connecting':
       return 'connecting…';

@@ -1,6 +1,6 @@
 import { useSignal } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
-import { formatBytes, formatCount } from '../format';
+import { formatBytes, formatLines } from '../format';
 import { stripAnsi } from '../log/ansi';
 import { LogConnection } from '../log/logConnection';
 import { LogPane } from '../log/logPane';
@@ -183,7 +183,7 @@ export function LogView({ targets, range, place, token }: LogViewProps) {
       />
       {state.value.pane.isFollowing ? null : (
         <button type="button" class="follow" onClick={() => pane.current?.follow(true)}>
-          {state.value.pane.newLines === 0 ? 'Follow' : `${formatCount(state.value.pane.newLines)} new lines`} ↓
+          {state.value.pane.newLines === 0 ? 'Follow' : `${formatLines(state.value.pane.newLines).replace(' ', ' new ')}`} ↓
         </button>
       )}
       <div class="hidden" role="status" aria-live="polite">{announcement.value}</div>
@@ -205,7 +205,7 @@ function announceLines(total: () => number, say: (text: string) => void): () => 
   const timer = setInterval(() => {
     const count = total() - last;
     last = total();
-    if (count > 0) say(`${formatCount(count)} new lines`);
+    if (count > 0) say(formatLines(count).replace(' ', ' new '));
   }, ANNOUNCE_INTERVAL);
   return () => clearInterval(timer);
 }
