@@ -27,9 +27,9 @@ export class FakeEngine {
   }
 
   /** Adds a running container, and returns it. */
-  add(name, { labels = {}, ports = {}, state = 'running' } = {}) {
+  add(name, { labels = {}, ports = {}, state = 'running', image = 'busybox:latest', createdAt = '2026-01-01T00:00:00Z' } = {}) {
     const id = (this.containers.size + 1).toString(16).padStart(64, 'c0ffee');
-    const container = { id, name, labels, ports, state, exitCode: 0, log: [], readers: new Set() };
+    const container = { id, name, labels, ports, state, image, createdAt, exitCode: 0, log: [], readers: new Set() };
     this.containers.set(id, container);
     this.#emit('create', container);
     if (state === 'running') this.#emit('start', container);
@@ -191,22 +191,22 @@ function frame({ time, stderr, text }) {
   return Buffer.concat([head, content]);
 }
 
-function summary({ id, name, labels, state }) {
-  return { Id: id, Names: [`/${name}`], Image: 'busybox:latest', ImageID: 'sha256:0', State: state, Labels: labels };
+function summary({ id, name, labels, state, image }) {
+  return { Id: id, Names: [`/${name}`], Image: image, ImageID: 'sha256:0', State: state, Labels: labels };
 }
 
-function details({ id, name, labels, state, ports, exitCode }) {
+function details({ id, name, labels, state, ports, image, createdAt, exitCode }) {
   const isRunning = state === 'running' || state === 'paused';
   return {
     Id: id,
     Name: `/${name}`,
-    Created: '2026-01-01T00:00:00Z',
+    Created: createdAt,
     Image: 'sha256:0',
     State: {
       Status: state, Running: isRunning, Paused: state === 'paused', Pid: isRunning ? 1 : 0,
       ExitCode: exitCode, StartedAt: '2026-01-01T00:00:00Z',
     },
-    Config: { Tty: false, Image: 'busybox:latest', Labels: labels },
+    Config: { Tty: false, Image: image, Labels: labels },
     HostConfig: { LogConfig: { Type: 'json-file' } },
     NetworkSettings: { Ports: ports },
   };

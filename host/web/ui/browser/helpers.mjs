@@ -1,5 +1,6 @@
 // What the tests of the page share.
 
+import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 
@@ -22,6 +23,20 @@ export async function violations(page) {
   await page.evaluate(axe);
   const result = await page.evaluate(() => globalThis.axe.run({ runOnly: ['wcag2a', 'wcag2aa', 'wcag21aa'] }));
   return result.violations.map(({ id, nodes }) => `${id}: ${nodes[0]?.html}`);
+}
+
+/** Checks a state in both color schemes, and on a narrow screen. */
+export async function assertAccessible(page, name) {
+  const size = page.viewportSize();
+  await shot(page, name);
+  for (const colorScheme of ['dark', 'light']) {
+    await page.emulateMedia({ colorScheme });
+    assert.deepEqual(await violations(page), [], `${name}, ${colorScheme}`);
+  }
+  await page.setViewportSize({ width: 360, height: 700 });
+  assert.ok(await fits(page), `${name} fits a narrow screen`);
+  assert.deepEqual(await violations(page), [], `${name}, narrow`);
+  await page.setViewportSize(size);
 }
 
 /** Returns whether the page is as wide as the screen, and no wider. */

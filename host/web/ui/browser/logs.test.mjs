@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
-import { rows, shot, violations } from './helpers.mjs';
+import { assertAccessible, rows, violations } from './helpers.mjs';
 import { eventually, Testbed } from './testbed.mjs';
 
 let bed;
@@ -37,8 +37,7 @@ test('levels and streams are told apart and filtered, around the line that is sh
   await page.getByText('2 of 402 lines').waitFor();
   bed.engine.write(container, ['INFO not shown', 'ERROR another']);
   await eventually('a new one is shown', async () => (await rows(page)).length === 3);
-  await shot(page, 'errors');
-  assert.deepEqual(await violations(page), []);
+  await assertAccessible(page, 'errors');
   // Around an error there is what led to it.
   await page.locator('.line', { hasText: 'it broke' }).locator('.time').click();
   await page.locator('.line.current', { hasText: 'it broke' }).waitFor();
@@ -59,8 +58,7 @@ test('lines of JSON are folded into fields, searched as shown, and shown whole o
   await page.getByText('0 lines', { exact: true }).waitFor();
   await page.getByLabel('Search the log').fill('512');
   await page.locator('mark', { hasText: '512' }).waitFor();
-  await shot(page, 'json');
-  assert.deepEqual(await violations(page), []);
+  await assertAccessible(page, 'json');
   await page.keyboard.press('Escape');
   await page.keyboard.press('J');
   await eventually('it is whole', async () => (await rows(page))[1] === line);

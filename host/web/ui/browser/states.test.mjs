@@ -2,38 +2,30 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { fits, shot, violations } from './helpers.mjs';
+import { assertAccessible } from './helpers.mjs';
 import { eventually, Testbed } from './testbed.mjs';
-
-async function check(page, name) {
-  await shot(page, name);
-  assert.deepEqual(await violations(page), [], name);
-  await page.setViewportSize({ width: 360, height: 700 });
-  assert.ok(await fits(page), `${name} on a narrow screen`);
-  await page.setViewportSize({ width: 1280, height: 800 });
-}
 
 test('an engine without containers, and mirroring that is switched off, say what helps', async () => {
   const bed = await Testbed.start();
   try {
     const page = await bed.open();
     await page.getByRole('heading', { name: 'There are no containers' }).waitFor();
-    await check(page, 'no-containers');
+    await assertAccessible(page, 'no-containers');
     await page.getByRole('link', { name: 'volumes' }).click();
     await page.getByRole('heading', { name: 'There are no volumes' }).waitFor();
-    await check(page, 'no-volumes');
+    await assertAccessible(page, 'no-volumes');
 
     await bed.rdd('ctl', 'patch', 'app', 'app', '--type', 'merge', '-p', '{"spec":{"running":false}}');
     await page.getByRole('heading', { name: 'Mirroring is switched off' }).waitFor();
-    await check(page, 'switched-off');
+    await assertAccessible(page, 'switched-off');
     await page.getByRole('link', { name: 'engine' }).click();
     await page.getByText('ContainerEngineReady').waitFor();
-    await check(page, 'engine-off');
+    await assertAccessible(page, 'engine-off');
     await page.getByRole('button', { name: 'Switch mirroring on' }).click();
     await page.getByRole('heading', { name: 'Mirroring is switched off' }).waitFor({ state: 'detached' });
     await eventually('the engine is ready', async () =>
       (await page.locator('dd', { hasText: 'Connected' }).locator('.badge').allTextContents()).includes('yes'));
-    await check(page, 'engine');
+    await assertAccessible(page, 'engine');
     bed.engine.add('first');
     await page.getByRole('link', { name: 'containers' }).click();
     await page.getByRole('link', { name: 'first', exact: true }).waitFor();
@@ -49,10 +41,10 @@ test('without a backend, the lists and the logs say what to install', async () =
     const page = await bed.open();
     await page.getByRole('heading', { name: 'The backend for this engine cannot be used' }).waitFor();
     await page.getByText('rdd plugin install').first().waitFor();
-    await check(page, 'no-backend');
+    await assertAccessible(page, 'no-backend');
     await page.evaluate(() => (location.hash = '#/logs?container=some'));
     await page.getByRole('heading', { name: 'Logs cannot be read' }).waitFor();
-    await check(page, 'no-backend-log');
+    await assertAccessible(page, 'no-backend-log');
   } finally {
     await bed.stop();
   }
@@ -73,7 +65,7 @@ test('in read-only mode, there is no shell, and an action says why it failed', a
     await page.getByText('rejected: the daemon runs with --read-only').waitFor();
     await page.evaluate((id) => (location.hash = `#/shell?container=${id}`), [...bed.engine.containers.keys()][0]);
     await page.locator('.problem', { hasText: 'read-only' }).waitFor();
-    await check(page, 'read-only-shell');
+    await assertAccessible(page, 'read-only-shell');
   } finally {
     await bed.stop();
   }
@@ -87,7 +79,7 @@ test('a log of a container that is gone, and a link with nonsense, are explained
     await page.getByRole('link', { name: 'here', exact: true }).waitFor();
     await page.evaluate(() => (location.hash = `#/logs?container=${'ab'.repeat(32)}`));
     await page.getByRole('heading', { name: 'There is no such container' }).waitFor();
-    await check(page, 'no-such-container');
+    await assertAccessible(page, 'no-such-container');
     await page.evaluate(() => (location.hash = '#/logs?container=%3Cimg%20src%3Dx%3E'));
     await page.getByRole('heading', { name: 'The log cannot be read' }).waitFor();
     assert.equal(await page.locator('img').count(), 0);

@@ -5,6 +5,7 @@ import { useSignal } from '@preact/signals';
 import type { DaemonClient } from '../api/daemonClient';
 import type { AppObject, ObjectCondition } from '../api/objects';
 import { app, startMirroring } from '../appStore';
+import { capitalize } from '../format';
 import { containerStore, filterText, groups } from '../containerStore';
 import { imageStore, shownImages, shownVolumes, volumeStore } from '../imageStore';
 import { watchStatus } from '../objectStore';
@@ -162,7 +163,7 @@ export function Notice({ title, detail, commands = [], children }: NoticeText & 
   return (
     <section class="notice" role="status">
       <h2>{title}</h2>
-      {detail === undefined ? null : <p>{detail}</p>}
+      {detail === undefined ? null : <p>{capitalize(detail)}</p>}
       {children}
       {commands.map((command) => <pre key={command} tabIndex={0}>{command}</pre>)}
     </section>

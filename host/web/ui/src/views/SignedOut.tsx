@@ -1,3 +1,4 @@
+import { capitalize } from '../format';
 import { ended } from '../sessionState';
 
 export function SignedOut() {
@@ -12,8 +13,4 @@ export function SignedOut() {
       </p>
     </main>
   );
-}
-
-function capitalize(text: string): string {
-  return text.charAt(0).toUpperCase() + text.slice(1);
 }
