@@ -36,11 +36,11 @@ export class FakeEngine {
     return container;
   }
 
-  /** Appends lines to a log. A line is a text, or an object with `stderr` and `text`. */
+  /** Appends lines to a log. A line is a text, or an object with `text`, `stderr`, and `time`. */
   write(container, lines) {
     for (const line of lines) {
-      const { text, stderr = false } = typeof line === 'string' ? { text: line } : line;
-      const time = BigInt(Date.now()) * 1_000_000n + BigInt(container.log.length % 1_000_000);
+      const now = BigInt(Date.now()) * 1_000_000n + BigInt(container.log.length % 1_000_000);
+      const { text, stderr = false, time = now } = typeof line === 'string' ? { text: line } : line;
       const entry = { time, stderr, text };
       container.log.push(entry);
     }

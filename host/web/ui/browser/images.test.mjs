@@ -32,14 +32,21 @@ before(async () => {
   add('blog', 'backup', 'restic/restic:0.18', { createdAt: hours(60), state: 'exited' });
   add('', 'registry', 'registry:3', { createdAt: hours(400), ports: port(5000, 5000) });
   add('', 'scratch', 'busybox:latest', { createdAt: hours(0.2), state: 'created' });
+  let time = BigInt(Date.parse('2026-01-31T12:00:00Z')) * 1_000_000n;
+  const write = (container, text, stderr = false) => {
+    time += 37_000_000n;
+    bed.engine.write(container, [{ text, stderr, time }]);
+  };
   for (let at = 0; at < 9; at += 1) {
-    bed.engine.write(web, [`10.0.3.${at + 4} "GET /cart/${1200 + at} HTTP/1.1" \u001b[32m200\u001b[0m 0.0${at + 11}`]);
-    bed.engine.write(cart, [`{"level":"info","msg":"cart loaded","id":${1200 + at},"items":${at % 4},"ms":${at * 3 + 5}}`]);
-    if (at % 3 === 1) bed.engine.write(database, [{ text: 'LOG:  checkpoint complete: wrote 42 buffers (0.3%)', stderr: true }]);
+    write(web, `10.0.3.${at + 4} "GET /cart/${1200 + at} HTTP/1.1" \u001b[32m200\u001b[0m 0.0${at + 11}`);
+    if (at % 3 === 1) write(database, 'LOG:  checkpoint complete: wrote 42 buffers (0.3%)', true);
     if (at === 5) {
-      bed.engine.write(database, [{ text: 'ERROR:  deadlock detected', stderr: true }, { text: '\tDETAIL:  process 71 waits for process 74', stderr: true }]);
-      bed.engine.write(cart, ['{"level":"error","msg":"cannot save the cart","id":1205,"error":"deadlock detected"}', '{"level":"warn","msg":"trying again","id":1205,"attempt":2}']);
+      write(database, 'ERROR:  deadlock detected', true);
+      write(database, '  DETAIL:  process 71 waits for process 74', true);
+      write(cart, '{"level":"error","msg":"cannot save the cart","id":1205,"error":"deadlock detected"}');
+      write(cart, '{"level":"warn","msg":"trying again","id":1205,"attempt":2}');
     }
+    write(cart, `{"level":"info","msg":"cart loaded","id":${1200 + at},"items":${at % 4},"ms":${at * 3 + 5}}`);
   }
 });
 after(() => bed.stop());
@@ -52,14 +59,15 @@ async function picture(page, name) {
 }
 
 test('the list of containers', async () => {
-  const page = await bed.open(undefined, { viewport: { width: 1000, height: 470 }, colorScheme: 'light' });
+  const page = await bed.open(undefined, { viewport: { width: 1000, height: 500 }, colorScheme: 'light', timezoneId: 'UTC' });
   await page.getByRole('link', { name: 'shell shop-web-1' }).waitFor();
+  await page.locator('.notice').waitFor({ state: 'detached' });
   await picture(page, 'containers');
   await page.context().close();
 });
 
 test('merged logs', async () => {
-  const page = await bed.open(undefined, { viewport: { width: 960, height: 500 }, colorScheme: 'light' });
+  const page = await bed.open(undefined, { viewport: { width: 1080, height: 520 }, colorScheme: 'light', timezoneId: 'UTC' });
   await page.getByRole('row', { name: 'shop', exact: false }).getByRole('link', { name: 'Logs' }).click();
   await page.getByText('deadlock detected').first().waitFor();
   await page.getByLabel('Search the log').fill('1205');
@@ -69,7 +77,7 @@ test('merged logs', async () => {
 });
 
 test('a phone with a dark screen', async () => {
-  const page = await bed.open(undefined, { viewport: { width: 360, height: 640 }, colorScheme: 'dark', deviceScaleFactor: 1.5 });
+  const page = await bed.open(undefined, { viewport: { width: 360, height: 640 }, colorScheme: 'dark', deviceScaleFactor: 1.5, timezoneId: 'UTC' });
   await page.getByRole('row', { name: 'shop', exact: false }).getByRole('link', { name: 'Logs' }).click();
   await page.getByText('deadlock detected').first().waitFor();
   await picture(page, 'phone');

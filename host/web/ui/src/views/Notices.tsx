@@ -56,6 +56,8 @@ function engineNotice({ reason, message }: ObjectCondition): NoticeText {
         commands: ['docker info', 'rdd serve --engine-endpoint URL'],
       };
     case 'PluginFailed':
+      // A backend that is being loaded has the same reason as one that is restarted.
+      if (message.includes('being loaded')) return { title: 'The backend is being loaded', detail: message };
       return { title: 'The backend failed and is restarted', detail: message, commands: ['rdd plugin list'] };
     default:
       return { title: 'The engine is not ready', detail: message === '' ? reason : message };
