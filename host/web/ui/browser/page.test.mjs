@@ -208,7 +208,7 @@ test('a revoked session, an engine and a daemon that are gone are explained', as
   const page = await bed.open();
   await page.getByRole('link', { name: 'shop-web-1', exact: true }).waitFor();
   await bed.engine.stop();
-  await page.getByRole('heading', { name: 'The engine cannot be reached' }).waitFor({ timeout: 30_000 });
+  await page.getByRole('heading', { name: 'The engine cannot be reached' }).waitFor();
   await assertAccessible(page, 'engine-gone');
   await bed.rdd('dashboard', '--revoke');
   await page.getByText('The session has ended').waitFor();
@@ -216,10 +216,10 @@ test('a revoked session, an engine and a daemon that are gone are explained', as
   await again.getByRole('link', { name: 'rdd', exact: true }).waitFor();
   await again.getByRole('link', { name: 'shop-web-1', exact: true }).waitFor();
   await bed.stopDaemon();
-  await again.getByRole('heading', { name: 'The daemon cannot be reached' }).waitFor({ timeout: 30_000 });
+  await again.getByRole('heading', { name: 'The daemon cannot be reached' }).waitFor();
   // What was known stays on the screen.
   assert.ok((await again.locator('.name a').count()) >= 3);
   await assertAccessible(again, 'daemon-gone');
   await bed.startDaemon();
-  await again.getByText('The session has ended').waitFor({ timeout: 30_000 });
+  await again.getByText('The session has ended').waitFor();
 });

@@ -30,6 +30,8 @@ export function openTerminal(element: HTMLElement, handlers: TerminalHandlers): 
     fontFamily: "ui-monospace, 'DejaVu Sans Mono', monospace",
     fontSize: 13,
     screenReaderMode: true,
+    // What a process calls a link leads nowhere: its text need not be where it leads.
+    linkHandler: { activate: () => undefined },
     minimumContrastRatio: 4.5,
     cursorBlink: !matchMedia('(prefers-reduced-motion: reduce)').matches,
     theme: isDark
