@@ -2,7 +2,7 @@
 
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -15,6 +15,8 @@ const PROGRAM = process.env.RDD_PROGRAM ?? '';
 const PLUGINS = process.env.RDD_TEST_PLUGINS ?? join(dirname(PROGRAM), 'plugins');
 // Files that take the place of those in the program, for work on the page alone.
 const DIST = process.env.RDD_TEST_PAGE;
+// Compiled backends of earlier runs, which take a while to compile.
+const CACHE = join(import.meta.dirname, '../node_modules/.cache/rdd-plugin-cache');
 const START_LIMIT = 120_000;
 // Machines that do other work as well take long for a page.
 const PAGE_LIMIT = 90_000;
@@ -33,6 +35,8 @@ export class Testbed {
     bed.engine = new FakeEngine(join(bed.dir, 'engine.sock'));
     bed.endpoint = endpoint ?? `unix://${bed.engine.socket}`;
     if (endpoint === undefined) await bed.engine.start();
+    mkdirSync(bed.state, { mode: 0o700 });
+    if (existsSync(CACHE)) cpSync(CACHE, bed.#cache, { recursive: true });
     bed.plugins = hasPlugins ? PLUGINS : join(bed.dir, 'no-plugins');
     if (!hasPlugins) mkdirSync(bed.plugins);
     await bed.startDaemon();
@@ -47,6 +51,10 @@ export class Testbed {
       ],
     });
     return bed;
+  }
+
+  get #cache() {
+    return join(this.state, 'plugin-cache');
   }
 
   async startDaemon() {
@@ -139,6 +147,7 @@ export class Testbed {
     await this.engine.stop().catch(() => undefined);
     this.cut();
     this.relay.close();
+    if (existsSync(this.#cache)) cpSync(this.#cache, CACHE, { recursive: true });
     rmSync(this.dir, { recursive: true, force: true });
   }
 }

@@ -8,8 +8,12 @@ export type ExecAccess = 'unknown' | 'possible' | 'impossible';
 
 export const execAccess = signal<ExecAccess>('unknown');
 
-/** Asks with a plain request, which starts nothing. */
+let isProbing = false;
+
+/** Asks with a plain request, which starts nothing, unless the answer is known. */
 export async function probeExec(client: DaemonClient, container: string): Promise<void> {
+  if (isProbing || execAccess.value !== 'unknown') return;
+  isProbing = true;
   try {
     await client.request(`/passthrough/engine/exec/${encodeURIComponent(container)}?command=sh`);
   } catch (error) {
@@ -17,5 +21,7 @@ export async function probeExec(client: DaemonClient, container: string): Promis
     // 426 asks for a WebSocket, and 409 for a container that runs.
     if (status === 403 || status === 501) execAccess.value = 'impossible';
     else if (status === 426 || status === 409) execAccess.value = 'possible';
+  } finally {
+    isProbing = false;
   }
 }

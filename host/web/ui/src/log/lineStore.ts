@@ -213,10 +213,10 @@ export class LineStore {
 
   /** Programs indent what belongs to the line before, such as a stack trace. */
   #level(stream: number, flags: number, bytes: Uint8Array): LevelNumber {
+    const isPart = (flags & LineFlag.continued) !== 0;
     const isIndented = bytes[0] === SPACE || bytes[0] === TAB;
-    const isContinued = isIndented || (flags & LineFlag.continued) !== 0;
-    let level = isContinued && (flags & LineFlag.continued) !== 0 ? LogLevel.none : detectLevel(bytes);
-    if (level === LogLevel.none && isContinued) level = this.#lastLevels.get(stream) ?? LogLevel.none;
+    let level = isPart ? LogLevel.none : detectLevel(bytes);
+    if (level === LogLevel.none && (isPart || isIndented)) level = this.#lastLevels.get(stream) ?? LogLevel.none;
     this.#lastLevels.set(stream, level);
     return level;
   }

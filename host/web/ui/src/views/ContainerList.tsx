@@ -25,8 +25,8 @@ export function ContainerList({ client }: { client: DaemonClient }) {
   const containers = containerStore.objects.value;
   const first = containers.values().next().value?.metadata.name;
   useEffect(() => {
-    if (first !== undefined && execAccess.value === 'unknown') void probeExec(client, first);
-  }, [client, first]);
+    if (first !== undefined) void probeExec(client, first);
+  }, [client, containers]);
   const onAction = useCallback(
     (container: Container, action: ActionName | 'delete') => {
       if (action === 'delete') {
