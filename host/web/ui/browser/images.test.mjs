@@ -1,7 +1,7 @@
 // The pictures of the README: `scripts/page images RDD` puts them into docs/images.
 
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, statSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -49,7 +49,10 @@ before(async () => {
     write(cart, `{"level":"info","msg":"cart loaded","id":${1200 + at},"items":${at % 4},"ms":${at * 3 + 5}}`);
   }
 });
-after(() => bed.stop());
+after(async () => {
+  await bed.stop();
+  if (process.env.RDD_TEST_IMAGES === undefined) rmSync(PLACE, { recursive: true });
+});
 
 async function picture(page, name) {
   const path = join(PLACE, `${name}.png`);
