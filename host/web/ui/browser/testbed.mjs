@@ -47,7 +47,8 @@ export class Testbed {
         '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
         '--disable-background-networking', '--disable-component-update', '--disable-sync',
         // The address of the page stays what it is, and its connections can be cut.
-        `--host-resolver-rules=MAP 127.0.0.1:${bed.port} 127.0.0.1:${bed.relay.address().port}`,
+        // A name of somebody else leads to this machine.
+        `--host-resolver-rules=MAP 127.0.0.1:${bed.port} 127.0.0.1:${bed.relay.address().port},MAP evil.example 127.0.0.1`,
       ],
     });
     return bed;
