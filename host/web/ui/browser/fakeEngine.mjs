@@ -28,7 +28,7 @@ export class FakeEngine {
 
   /** Adds a running container, and returns it. */
   add(name, { labels = {}, ports = {}, state = 'running', image = 'busybox:latest', createdAt = '2026-01-01T00:00:00Z' } = {}) {
-    const id = (this.containers.size + 1).toString(16).padStart(64, 'c0ffee');
+    const id = `c0ffee${(this.containers.size + 1).toString(16).padStart(58, '0')}`;
     const container = { id, name, labels, ports, state, image, createdAt, exitCode: 0, log: [], readers: new Set() };
     this.containers.set(id, container);
     this.#emit('create', container);

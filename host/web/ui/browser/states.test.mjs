@@ -90,3 +90,26 @@ test('a log of a container that is gone, and a link with nonsense, are explained
     await bed.stop();
   }
 });
+
+test('a thousand containers are listed, which are two pages of the API', async () => {
+  const bed = await Testbed.start();
+  try {
+    for (let at = 0; at < 1000; at += 1) {
+      bed.engine.add(`many-${at}`, { labels: { 'com.docker.compose.project': `project-${at % 40}` } });
+    }
+    const page = await bed.open();
+    await eventually('all are listed', async () => (await page.locator('td.name').count()) === 1000);
+    await page.reload();
+    await eventually('all are listed again', async () => (await page.locator('td.name').count()) === 1000);
+    assert.equal(page.urls.filter((url) => url.includes('continue=')).length > 0, true);
+    await page.keyboard.press('/');
+    await page.keyboard.type('project-7 many-7');
+    await eventually('some are left', async () => {
+      const names = await page.locator('td.name a').allTextContents();
+      return names.length > 0 && names.every((name) => name.startsWith('many-7'));
+    });
+    assert.deepEqual(page.problems, []);
+  } finally {
+    await bed.stop();
+  }
+});
