@@ -27,20 +27,20 @@ export class FakeEngine {
   }
 
   /** Adds a running container, and returns it. */
-  add(name, { labels = {}, ports = {}, state = 'running' } = {}) {
-    const id = (this.containers.size + 1).toString(16).padStart(64, 'c0ffee');
-    const container = { id, name, labels, ports, state, exitCode: 0, log: [], readers: new Set() };
+  add(name, { labels = {}, ports = {}, state = 'running', image = 'busybox:latest', createdAt = '2026-01-01T00:00:00Z' } = {}) {
+    const id = `c0ffee${(this.containers.size + 1).toString(16).padStart(58, '0')}`;
+    const container = { id, name, labels, ports, state, image, createdAt, exitCode: 0, log: [], readers: new Set() };
     this.containers.set(id, container);
     this.#emit('create', container);
     if (state === 'running') this.#emit('start', container);
     return container;
   }
 
-  /** Appends lines to a log. A line is a text, or an object with `stderr` and `text`. */
+  /** Appends lines to a log. A line is a text, or an object with `text`, `stderr`, and `time`. */
   write(container, lines) {
     for (const line of lines) {
-      const { text, stderr = false } = typeof line === 'string' ? { text: line } : line;
-      const time = BigInt(Date.now()) * 1_000_000n + BigInt(container.log.length % 1_000_000);
+      const now = BigInt(Date.now()) * 1_000_000n + BigInt(container.log.length % 1_000_000);
+      const { text, stderr = false, time = now } = typeof line === 'string' ? { text: line } : line;
       const entry = { time, stderr, text };
       container.log.push(entry);
     }
@@ -133,9 +133,11 @@ export class FakeEngine {
     let isGone = false;
     response.on('close', () => (isGone = true));
     let at = firstEntry(container.log, query);
+    const until = timeOf(query.get('until'));
     for (;;) {
-      const batch = container.log.slice(at, at + 2000);
+      let batch = container.log.slice(at, at + 2000);
       at += batch.length;
+      if (until !== undefined) batch = batch.filter(({ time }) => time < until);
       if (isGone) return;
       if (batch.length > 0) {
         if (!response.write(Buffer.concat(batch.map(frame)))) {
@@ -146,7 +148,7 @@ export class FakeEngine {
         }
         continue;
       }
-      if (query.get('follow') !== '1' || container.state === 'exited') break;
+      if (query.get('follow') !== '1' || until !== undefined || container.state === 'exited') break;
       await new Promise((resolve) => {
         const wake = () => {
           container.readers.delete(wake);
@@ -160,12 +162,17 @@ export class FakeEngine {
   }
 }
 
+/** Returns a time of the API, in seconds with a fraction, in nanoseconds. */
+function timeOf(text) {
+  if (text === null || text === '' || text === '0') return undefined;
+  const [seconds, rest = ''] = text.split('.');
+  return BigInt(seconds) * 1_000_000_000n + BigInt(rest.padEnd(9, '0'));
+}
+
 function firstEntry(log, query) {
   let first = 0;
-  const since = query.get('since');
-  if (since !== null && since !== '') {
-    const [seconds, rest = ''] = since.split('.');
-    const oldest = BigInt(seconds) * 1_000_000_000n + BigInt(rest.padEnd(9, '0'));
+  const oldest = timeOf(query.get('since'));
+  if (oldest !== undefined) {
     first = log.findIndex(({ time }) => time >= oldest);
     if (first < 0) first = log.length;
   }
@@ -184,22 +191,22 @@ function frame({ time, stderr, text }) {
   return Buffer.concat([head, content]);
 }
 
-function summary({ id, name, labels, state }) {
-  return { Id: id, Names: [`/${name}`], Image: 'busybox:latest', ImageID: 'sha256:0', State: state, Labels: labels };
+function summary({ id, name, labels, state, image }) {
+  return { Id: id, Names: [`/${name}`], Image: image, ImageID: 'sha256:0', State: state, Labels: labels };
 }
 
-function details({ id, name, labels, state, ports, exitCode }) {
+function details({ id, name, labels, state, ports, image, createdAt, exitCode }) {
   const isRunning = state === 'running' || state === 'paused';
   return {
     Id: id,
     Name: `/${name}`,
-    Created: '2026-01-01T00:00:00Z',
+    Created: createdAt,
     Image: 'sha256:0',
     State: {
       Status: state, Running: isRunning, Paused: state === 'paused', Pid: isRunning ? 1 : 0,
       ExitCode: exitCode, StartedAt: '2026-01-01T00:00:00Z',
     },
-    Config: { Tty: false, Image: 'busybox:latest', Labels: labels },
+    Config: { Tty: false, Image: image, Labels: labels },
     HostConfig: { LogConfig: { Type: 'json-file' } },
     NetworkSettings: { Ports: ports },
   };

@@ -32,3 +32,25 @@ export function formatTime(millis: number, mode: TimeMode, now: number): string 
 export function formatCount(count: number): string {
   return count.toLocaleString('en-US');
 }
+
+/** Returns a count with its noun. */
+export function formatLines(count: number): string {
+  return `${formatCount(count)} ${count === 1 ? 'line' : 'lines'}`;
+}
+
+/** Returns a number of bytes as docker prints it. */
+export function formatBytes(bytes: number): string {
+  const units = ['B', 'kB', 'MB', 'GB', 'TB'];
+  let value = bytes;
+  let unit = 0;
+  while (value >= 1000 && unit < units.length - 1) {
+    value /= 1000;
+    unit += 1;
+  }
+  return `${Number(value.toPrecision(3))} ${units[unit]}`;
+}
+
+/** Returns a sentence of the daemon, which begins with a small letter, as people write it. */
+export function capitalize(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}

@@ -1,7 +1,10 @@
+import '@xterm/xterm/css/xterm.css';
+import './style.css';
 import { render } from 'preact';
 import { forgetToken, signIn, storedToken, takeCode } from './session';
 import { ended, token } from './sessionState';
-import { Page, SignedOut } from './views/Page';
+import { Page } from './views/Page';
+import { SignedOut } from './views/SignedOut';
 
 async function begin(): Promise<void> {
   const code = takeCode(location, history);

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { LineFlag, LineStore } from '../src/log/lineStore';
+import { LineFlag, LineStore, type LineFilter } from '../src/log/lineStore';
+import { LogLevel } from '../src/log/logLevel';
 import type { LogEntry } from '../src/log/muxMessages';
 
 const encoder = new TextEncoder();
@@ -93,15 +94,45 @@ test('random batches of three sources are merged as a sort would', () => {
   expect(texts(store)).toEqual(all.map(({ text }) => text));
 });
 
+const hasA = (bytes: Uint8Array, from: number, to: number): boolean => bytes.subarray(from, to).includes(0x61);
+
+function finish(steps: Generator<void>): void {
+  while (steps.next().done !== true);
+}
+
 test('matches are counted, found in both directions, and forgotten', () => {
   const store = new LineStore();
   store.append(0, ['a', 'b', 'ab', 'c'].map((text, at) => entry(at, text)));
-  const hasA = (bytes: Uint8Array, from: number, to: number): boolean =>
-    bytes.subarray(from, to).includes(0x61);
-  expect([...store.testAll(hasA)].reduce((sum, count) => sum + count, 0)).toBe(2);
-  expect(store.test(store.append(0, [entry(9, 'xa')]), hasA)).toBe(1);
+  finish(store.search(hasA));
+  expect(store.matchCount).toBe(2);
+  store.append(0, [entry(9, 'xa')]);
+  expect(store.matchCount).toBe(3);
   expect([store.findMatch(1, 1), store.findMatch(1, -1), store.findMatch(3, 1)]).toEqual([2, 0, 4]);
-  expect(store.countMatches()).toBe(3);
-  store.clearMatches();
-  expect(store.findMatch(0, 1)).toBe(-1);
+  finish(store.search(undefined));
+  expect([store.matchCount, store.findMatch(0, 1)]).toEqual([0, -1]);
+});
+
+test('a filter leaves levels, streams, and matches, also of lines that come later', () => {
+  const store = new LineStore();
+  store.append(0, [
+    entry(1, 'INFO a'), entry(2, 'ERROR b', { isStderr: true }), entry(3, '  at c', { isStderr: true }),
+    entry(4, 'plain'), entry(5, 'DEBUG d'),
+  ]);
+  store.appendMarker(0, 'stopped', 5_000_000n);
+  const filter: LineFilter = { minLevel: LogLevel.none, streams: 'both', isMatchingOnly: false };
+  const left = (part: Partial<LineFilter>): string[] => {
+    store.setFilter({ ...filter, ...part });
+    return texts(store);
+  };
+  expect(left({ minLevel: LogLevel.error })).toEqual(['ERROR b', '  at c', 'stopped']);
+  expect(left({ minLevel: LogLevel.info })).toEqual(['INFO a', 'ERROR b', '  at c', 'plain', 'stopped']);
+  expect(left({ streams: 'stdout' })).toEqual(['INFO a', 'plain', 'DEBUG d', 'stopped']);
+  finish(store.search(hasA));
+  expect(left({ isMatchingOnly: true })).toEqual(['INFO a', '  at c', 'plain', 'stopped']);
+  store.append(0, [entry(6, 'e'), entry(7, 'fa')]);
+  expect(texts(store)).toEqual(['INFO a', '  at c', 'plain', 'stopped', 'fa']);
+  expect([store.matchCount, store.total, store.length]).toEqual([4, 8, 5]);
+  const id = store.at(2)?.id ?? 0;
+  store.setFilter(undefined);
+  expect(decoder.decode(store.at(store.positionOf(id))?.bytes)).toBe('plain');
 });

@@ -51,7 +51,7 @@ let errors: [string, boolean][] = [];
 function client(targets: LogTarget[] = [{ container: 'c1' }]): MuxClient {
   return new MuxClient({
     targets,
-    tail: 100,
+    range: { tail: 100, follow: 'restart' },
     openSocket: () => {
       const socket = new FakeSocket();
       sockets.push(socket);
@@ -62,7 +62,7 @@ function client(targets: LogTarget[] = [{ container: 'c1' }]): MuxClient {
       texts.push(...entries.map(({ bytes }) => `${source.index}:${new TextDecoder().decode(bytes)}`));
     },
     onEvent: () => undefined,
-    onError: (message, isFinal) => errors.push([message, isFinal]),
+    onError: (message, _, isFinal) => errors.push([message, isFinal]),
     onStatus: (status) => statuses.push(status),
     backoff: new BackoffTimer(100, 1000, () => 1),
   });
@@ -108,13 +108,13 @@ test('after a cut, each log goes on at its cursor', async () => {
 
 test('a container that is named has a cursor or a tail, and never both', () => {
   const cursors = new Map([['c1', 'one']]);
-  const [message] = subscribeMessages({ id: 1, target: { container: 'c1' }, tail: 5, credit: 1, cursors });
+  const [message] = subscribeMessages({ id: 1, target: { container: 'c1' }, range: { tail: 5, follow: 'restart' }, credit: 1, cursors });
   expect(JSON.parse(message ?? '')).not.toHaveProperty('tail');
 });
 
 test('long lists of cursors have messages of their own', () => {
   const cursors = new Map(Array.from({ length: 60 }, (_, at) => [`${'c'.repeat(62)}${10 + at}`, 'x'.repeat(100)]));
-  const messages = subscribeMessages({ id: 1, target: { project: 'p' }, tail: 5, credit: 1, cursors });
+  const messages = subscribeMessages({ id: 1, target: { project: 'p' }, range: { tail: 5, follow: 'restart' }, credit: 1, cursors });
   expect(messages.every((message) => message.length < 4096)).toBe(true);
   const seen = messages.flatMap((message) => Object.keys((JSON.parse(message) as { cursors: object }).cursors));
   expect(seen.length).toBe(60);

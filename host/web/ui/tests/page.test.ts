@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest';
-import type { Container } from '../src/api/objects';
+import type { Container, ImageObject } from '../src/api/objects';
 import { groupContainers } from '../src/containerStore';
-import { formatAge, formatTime } from '../src/format';
+import { formatAge, formatBytes, formatTime } from '../src/format';
+import { filterObjects, imageName } from '../src/imageStore';
 import { splitMatches } from '../src/log/logRow';
 import { contentHeight, placeAt, scrollTopOf, windowAt } from '../src/log/scrollModel';
 import { takeCode } from '../src/session';
@@ -60,7 +61,30 @@ test('an engine that is not there is explained', () => {
   expect(appNotice(app('Connected', 'True'))).toBeUndefined();
   expect(appNotice(app('ConnectFailed'))?.title).toContain('cannot be reached');
   expect(appNotice(app('BackendNotInstalled'))?.commands).toContain('rdd plugin list');
+  expect(appNotice(app('BackendNotInstalled', 'False'))?.title).toContain('cannot be used');
   expect(appNotice({ ...app('Stopped'), spec: { running: false } })?.title).toContain('switched off');
+});
+
+test('a backend on which the daemon gave up is told apart from one that is missing', () => {
+  const app = (message: string) => ({
+    metadata: { name: 'app' },
+    spec: { running: true },
+    status: { conditions: [{ type: 'ContainerEngineReady', status: 'False', reason: 'BackendNotInstalled', message }] },
+  });
+  const parked = 'it failed 5 times in a row (last error: it trapped); restart the daemon or install another version';
+  expect(appNotice(app(parked))).toMatchObject({ title: expect.stringContaining('failed too often'), detail: parked });
+  expect(appNotice(app('there is no plugin "x"'))?.title).toContain('cannot be used');
+});
+
+test('images and volumes are found by name, also those without a tag', () => {
+  const image = (repoTag: string | undefined, id: string): ImageObject => ({
+    metadata: { name: id }, status: { id, ...(repoTag === undefined ? {} : { repoTag }) },
+  });
+  const all = [image('nginx:1', 'sha256:bb'), image(undefined, `sha256:${'c'.repeat(64)}`), image('busybox', 'sha256:aa')];
+  const names = (filter: string): string[] => filterObjects(all, filter, imageName, ({ status }) => status?.id ?? '').map(imageName);
+  expect(names('')).toEqual(['<none> cccccccccccc', 'busybox', 'nginx:1']);
+  expect(names('NGI bb')).toEqual(['nginx:1']);
+  expect([formatBytes(0), formatBytes(999), formatBytes(1_984_000), formatBytes(5e15)]).toEqual(['0 B', '999 B', '1.98 MB', '5000 TB']);
 });
 
 test('ages are as in kubectl, and times have milliseconds', () => {

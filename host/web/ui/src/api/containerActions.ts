@@ -2,7 +2,7 @@
 // status reports its outcome.
 
 import { RequestError, type DaemonClient } from './daemonClient';
-import { ACTION_ANNOTATION, CONTAINERS_PATH, type ActionName, type Container } from './objects';
+import { ACTION_ANNOTATION, CONTAINERS_PATH, type ActionName, type Container, type KubeObject } from './objects';
 
 export async function requestAction(
   client: DaemonClient,
@@ -12,7 +12,7 @@ export async function requestAction(
   if (container.metadata.annotations?.[ACTION_ANNOTATION] !== undefined) {
     throw new RequestError(409, 'another action on this container has not ended yet');
   }
-  await client.request(pathOf(container), {
+  await client.request(pathOf('containers', container), {
     method: 'PATCH',
     headers: { 'content-type': 'application/merge-patch+json' },
     body: JSON.stringify({
@@ -25,20 +25,22 @@ export async function requestAction(
   });
 }
 
-/** Deletes a container, unless it is another one of the same name by now. */
-export async function deleteContainer(client: DaemonClient, container: Container): Promise<void> {
-  await client.request(pathOf(container), {
+export type ObjectPlural = 'containers' | 'images' | 'volumes';
+
+/** Deletes an object, unless it is another one of the same name by now. */
+export async function deleteObject(client: DaemonClient, plural: ObjectPlural, object: KubeObject): Promise<void> {
+  await client.request(pathOf(plural, object), {
     method: 'DELETE',
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify({
       apiVersion: 'v1',
       kind: 'DeleteOptions',
-      preconditions: { uid: container.metadata.uid },
+      preconditions: { uid: object.metadata.uid },
     }),
   });
 }
 
-function pathOf(container: Container): string {
-  const { name, namespace = '' } = container.metadata;
-  return `${CONTAINERS_PATH}/namespaces/${encodeURIComponent(namespace)}/containers/${encodeURIComponent(name)}`;
+function pathOf(plural: ObjectPlural, { metadata }: KubeObject): string {
+  const { name, namespace = '' } = metadata;
+  return `${CONTAINERS_PATH}/namespaces/${encodeURIComponent(namespace)}/${plural}/${encodeURIComponent(name)}`;
 }

@@ -41,3 +41,14 @@ export async function errorMessage(response: Response): Promise<string> {
   }
   return text.trim() || `the daemon answered with status ${response.status}`;
 }
+
+/** Returns the subprotocols of a WebSocket that carries a token: URLs have none. */
+export function socketProtocols(token: string, ...protocols: string[]): string[] {
+  const encoded = btoa(token).replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '');
+  return [...protocols, `base64url.bearer.authorization.k8s.io.${encoded}`];
+}
+
+/** Returns the URL of a WebSocket of an origin. */
+export function socketUrl(origin: string, path: string): string {
+  return `${origin.replace(/^http/, 'ws')}${path}`;
+}

@@ -52,6 +52,28 @@ export interface Container extends KubeObject {
   };
 }
 
+export interface ImageObject extends KubeObject {
+  status?: {
+    id?: string;
+    repoTag?: string;
+    createdAt?: string;
+    size?: number;
+    architecture?: string;
+    os?: string;
+    conditions?: ObjectCondition[];
+  };
+}
+
+export interface VolumeObject extends KubeObject {
+  status?: {
+    name?: string;
+    driver?: string;
+    mountpoint?: string;
+    createdAt?: string;
+    conditions?: ObjectCondition[];
+  };
+}
+
 export interface AppObject extends KubeObject {
   spec?: { running?: boolean; namespace?: string; containerEngine?: { name?: string } };
   status?: { conditions?: ObjectCondition[] };

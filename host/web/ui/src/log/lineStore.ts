@@ -1,7 +1,10 @@
-// The lines of all logs that are shown, in typed arrays: a line costs its bytes and
-// about 25 more. Lines are kept in pages in the order in which they arrive, and
-// `order` merges them by the engine's time.
+// The lines of all logs that are shown. Lines are kept in pages in the order in which
+// they arrive. `#all` merges them by the engine's time, and `#shown` has those of
+// them that a filter leaves.
 
+import { LineOrder } from './lineOrder';
+import { LinePage, PAGE_LINES, type LineTest } from './linePage';
+import { detectLevel, LogLevel, type LevelNumber } from './logLevel';
 import type { LogEntry } from './muxMessages';
 
 export const LineFlag = {
@@ -18,74 +21,55 @@ export interface StoredLine {
   id: number;
   source: number;
   flags: number;
+  level: number;
   /** Nanoseconds since 1970. */
   time: bigint;
   bytes: Uint8Array;
 }
 
-const PAGE_LINES = 8192;
-const FIRST_PAGE_BYTES = 64 * 1024;
-// A page is replaced by the next one when it is full, unless one line is longer.
-const PAGE_BYTES = 1024 * 1024;
-
-class LinePage {
-  bytes = new Uint8Array(FIRST_PAGE_BYTES);
-  used = 0;
-  count = 0;
-  readonly ends = new Uint32Array(PAGE_LINES);
-  /** Microseconds since 1970, never before an earlier line of the same source. */
-  readonly keys = new Float64Array(PAGE_LINES);
-  readonly times = new BigInt64Array(PAGE_LINES);
-  readonly sources = new Uint16Array(PAGE_LINES);
-  readonly flags = new Uint8Array(PAGE_LINES);
-  /** One for each line that matches the current search. */
-  readonly matches = new Uint8Array(PAGE_LINES);
-
-  has(length: number): boolean {
-    return this.count < PAGE_LINES && (this.count === 0 || this.used + length <= PAGE_BYTES);
-  }
-
-  push(bytes: Uint8Array): number {
-    if (this.used + bytes.length > this.bytes.length) {
-      const size = Math.max(this.bytes.length * 2, this.used + bytes.length);
-      const larger = new Uint8Array(Math.max(Math.min(size, PAGE_BYTES), this.used + bytes.length));
-      larger.set(this.bytes.subarray(0, this.used));
-      this.bytes = larger;
-    }
-    this.bytes.set(bytes, this.used);
-    this.used += bytes.length;
-    this.ends[this.count] = this.used;
-    this.count += 1;
-    return this.count - 1;
-  }
-
-  /** Gives back what the bytes of a full page do not need. */
-  shrink(): void {
-    if (this.used < this.bytes.length / 2) this.bytes = this.bytes.slice(0, this.used);
-  }
+export interface LineFilter {
+  /** The lowest level that is shown. Lines without a level count as `info`. */
+  minLevel: LevelNumber;
+  streams: 'both' | 'stdout' | 'stderr';
+  /** Whether lines that do not match the search are left out. */
+  isMatchingOnly: boolean;
 }
+
+const SPACE = 0x20;
+const TAB = 0x09;
 
 export class LineStore {
   readonly #maxBytes: number;
   readonly #maxLines: number;
+  readonly #all = new LineOrder((id) => this.#key(id));
+  #shown = this.#all;
+  #filter: LineFilter | undefined;
+  #test: LineTest | undefined;
   #pages: LinePage[] = [];
   /** The number of pages that were dropped. */
   #dropped = 0;
-  #order = new Uint32Array(1024);
-  #length = 0;
   #bytes = 0;
   #droppedLines = 0;
+  #matchCount = 0;
   #lastKeys = new Map<number, number>();
   /** Streams whose last entry was partial, as source * 2 + stream. */
   #open = new Set<number>();
+  /** The level of the last line of each stream. */
+  #lastLevels = new Map<number, LevelNumber>();
 
   constructor(maxBytes = 160 * 1024 * 1024, maxLines = 1_200_000) {
     this.#maxBytes = maxBytes;
     this.#maxLines = maxLines;
   }
 
+  /** The number of lines that the filter leaves. */
   get length(): number {
-    return this.#length;
+    return this.#shown.length;
+  }
+
+  /** The number of all lines. */
+  get total(): number {
+    return this.#all.length;
   }
 
   /** Bytes of the lines. */
@@ -98,8 +82,13 @@ export class LineStore {
     return this.#droppedLines;
   }
 
+  /** The number of shown lines that match the search, as far as they were tested. */
+  get matchCount(): number {
+    return this.#matchCount;
+  }
+
   get isFull(): boolean {
-    return this.#bytes > this.#maxBytes || this.#length > this.#maxLines;
+    return this.#bytes > this.#maxBytes || this.#all.length > this.#maxLines;
   }
 
   /** Adds entries of one source, and returns the IDs of their lines. */
@@ -115,9 +104,9 @@ export class LineStore {
       } else {
         this.#open.delete(stream);
       }
-      ids.push(this.#push(source, entry.time, flags, entry.bytes));
+      ids.push(this.#push(source, entry.time, flags, entry.bytes, this.#level(stream, flags, entry.bytes)));
     }
-    this.#merge(ids);
+    this.#insert(ids);
     return ids;
   }
 
@@ -127,7 +116,7 @@ export class LineStore {
     const at = time ?? (last === undefined ? BigInt(Date.now()) * 1_000_000n : BigInt(last) * 1000n);
     this.#open.delete(source * 2);
     this.#open.delete(source * 2 + 1);
-    this.#merge([this.#push(source, at, LineFlag.marker, new TextEncoder().encode(text))]);
+    this.#insert([this.#push(source, at, LineFlag.marker, new TextEncoder().encode(text), LogLevel.none)]);
   }
 
   /** Drops the oldest lines until the store is not full, and returns how many. */
@@ -139,84 +128,100 @@ export class LineStore {
       this.#dropped += 1;
       this.#bytes -= page.used;
       count += page.count;
+      // The order is updated at once: `isFull` counts it.
+      this.#all.dropBefore(this.#dropped * PAGE_LINES);
     }
     if (count > 0) {
-      const first = this.#dropped * PAGE_LINES;
-      let kept = 0;
-      for (let at = 0; at < this.#length; at += 1) {
-        const id = this.#order[at] ?? 0;
-        if (id >= first) this.#order[kept++] = id;
-      }
-      this.#length = kept;
+      if (this.#shown !== this.#all) this.#shown.dropBefore(this.#dropped * PAGE_LINES);
       this.#droppedLines += count;
+      this.#countMatches();
     }
     return count;
   }
 
-  /** Returns the line at a position in the merged order. */
+  /** Returns the line at a position among those that are shown. */
   at(position: number): StoredLine | undefined {
-    if (position < 0 || position >= this.#length) return undefined;
-    const id = this.#order[position] ?? 0;
+    if (position < 0 || position >= this.#shown.length) return undefined;
+    const id = this.#shown.at(position);
     const [page, index] = this.#locate(id);
     return {
       id,
       source: page.sources[index] ?? 0,
       flags: page.flags[index] ?? 0,
+      level: page.levels[index] ?? 0,
       time: page.times[index] ?? 0n,
-      bytes: this.#bytesAt(page, index),
+      bytes: page.bytesAt(index),
     };
   }
 
+  /** Returns the position of a line, or the nearest one before it if it is not shown. */
+  positionOf(id: number): number {
+    return id < this.#dropped * PAGE_LINES ? 0 : this.#shown.positionOf(id);
+  }
+
+  /** Leaves only some lines, or with `undefined` all. */
+  setFilter(filter: LineFilter | undefined): void {
+    this.#filter = filter;
+    this.#shown = this.#all;
+    if (filter !== undefined) {
+      const shown = new LineOrder((id) => this.#key(id));
+      for (let at = 0; at < this.#all.length; at += 1) {
+        const id = this.#all.at(at);
+        if (this.#isShown(filter, id)) shown.push(id);
+      }
+      this.#shown = shown;
+    }
+    this.#countMatches();
+  }
+
   isMatch(position: number): boolean {
-    const [page, index] = this.#locate(this.#order[position] ?? 0);
+    const [page, index] = this.#locate(this.#shown.at(position));
     return page.matches[index] === 1;
   }
 
   /** Returns the position of the next match in a direction, from a position on. */
   findMatch(from: number, step: 1 | -1): number {
-    for (let at = from; at >= 0 && at < this.#length; at += step) {
+    for (let at = from; at >= 0 && at < this.#shown.length; at += step) {
       if (this.isMatch(at)) return at;
     }
     return -1;
   }
 
-  /** Tests lines, and returns how many match. `ids` are those of `append`. */
-  test(ids: readonly number[], matches: (line: Uint8Array, from: number, to: number) => boolean): number {
-    let count = 0;
-    for (const id of ids) {
-      const [page, index] = this.#locate(id);
-      count += testLine(page, index, matches);
-    }
-    return count;
-  }
-
   /**
-   * Tests all lines, page by page: each step of the generator yields the number of
-   * matches in one page. Lines that are added meanwhile are not tested.
+   * Tests all lines, page by page: each step of the generator is one page. Lines that
+   * are added are tested when they are. Without a test, no line matches.
    */
-  *testAll(matches: (line: Uint8Array, from: number, to: number) => boolean): Generator<number> {
-    // Pages may be dropped between two steps; those are no longer of interest.
-    for (const page of [...this.#pages]) {
-      let count = 0;
-      for (let index = 0; index < page.count; index += 1) count += testLine(page, index, matches);
-      yield count;
-    }
-  }
-
-  /** Returns the number of matches among the lines. */
-  countMatches(): number {
-    let count = 0;
-    for (const page of this.#pages) {
-      for (let index = 0; index < page.count; index += 1) count += page.matches[index] ?? 0;
-    }
-    return count;
-  }
-
-  clearMatches(): void {
+  *search(test: LineTest | undefined): Generator<void> {
+    this.#test = test;
+    this.#matchCount = 0;
     for (const page of this.#pages) page.matches.fill(0);
+    if (test !== undefined) {
+      // Pages may be dropped between two steps; those are no longer of interest.
+      for (const page of [...this.#pages]) {
+        if (this.#test !== test) return;
+        for (let index = 0; index < page.count; index += 1) {
+          this.#testLine(page, index);
+          // With a filter, or with new lines, this is too high until the end.
+          this.#matchCount += page.matches[index] ?? 0;
+        }
+        yield;
+      }
+    }
+    if (this.#filter?.isMatchingOnly === true) this.setFilter(this.#filter);
+    this.#countMatches();
   }
 
-  #push(source: number, time: bigint, flags: number, bytes: Uint8Array): number {
+  /** Programs indent what belongs to the line before, such as a stack trace. */
+  #level(stream: number, flags: number, bytes: Uint8Array): LevelNumber {
+    const isPart = (flags & LineFlag.continued) !== 0;
+    const isIndented = bytes[0] === SPACE || bytes[0] === TAB;
+    let level = isPart ? LogLevel.none : detectLevel(bytes);
+    if (level === LogLevel.none && (isPart || isIndented)) level = this.#lastLevels.get(stream) ?? LogLevel.none;
+    this.#lastLevels.set(stream, level);
+    return level;
+  }
+
+  #push(source: number, time: bigint, flags: number, bytes: Uint8Array, level: LevelNumber): number {
     let page = this.#pages.at(-1);
     if (page === undefined || !page.has(bytes.length)) {
       page?.shrink();
@@ -231,49 +236,54 @@ export class LineStore {
     page.times[index] = time;
     page.sources[index] = source;
     page.flags[index] = flags;
+    page.levels[index] = level;
     this.#bytes += bytes.length;
     return (this.#dropped + this.#pages.length - 1) * PAGE_LINES + index;
   }
 
-  /** Merges new lines, which are in order, into the order of all. */
-  #merge(ids: readonly number[]): void {
-    if (ids.length === 0) return;
-    this.#reserve(ids.length);
-    const firstKey = this.#key(ids[0] ?? 0);
-    let from = this.#length;
-    if (from > 0 && this.#key(this.#order[from - 1] ?? 0) > firstKey) from = this.#upperBound(firstKey);
-    // From the back, as in an insertion sort of runs.
-    let old = this.#length - 1;
-    let added = ids.length - 1;
-    for (let to = this.#length + ids.length - 1; added >= 0; to -= 1) {
-      const oldId = this.#order[old] ?? 0;
-      const newId = ids[added] ?? 0;
-      if (old >= from && this.#key(oldId) > this.#key(newId)) {
-        this.#order[to] = oldId;
-        old -= 1;
-      } else {
-        this.#order[to] = newId;
-        added -= 1;
+  #insert(ids: readonly number[]): void {
+    this.#all.merge(ids);
+    if (this.#test !== undefined) for (const id of ids) this.#testLine(...this.#locate(id));
+    const filter = this.#filter;
+    const shown = filter === undefined ? ids : ids.filter((id) => this.#isShown(filter, id));
+    if (filter !== undefined) this.#shown.merge(shown);
+    for (const id of shown) {
+      const [page, index] = this.#locate(id);
+      this.#matchCount += page.matches[index] ?? 0;
+    }
+  }
+
+  #isShown(filter: LineFilter, id: number): boolean {
+    const [page, index] = this.#locate(id);
+    const flags = page.flags[index] ?? 0;
+    // Remarks show where lines are missing, whatever the lines are.
+    if ((flags & LineFlag.marker) !== 0) return true;
+    if (filter.isMatchingOnly && this.#test !== undefined && page.matches[index] !== 1) return false;
+    if (filter.streams !== 'both' && (flags & LineFlag.stderr) !== (filter.streams === 'stderr' ? 1 : 0)) return false;
+    const level = page.levels[index] ?? 0;
+    return (level === LogLevel.none ? LogLevel.info : level) >= filter.minLevel;
+  }
+
+  #testLine(page: LinePage, index: number): void {
+    const isMarker = ((page.flags[index] ?? 0) & LineFlag.marker) !== 0;
+    const isMatch = !isMarker && this.#test !== undefined && page.test(index, this.#test);
+    page.matches[index] = isMatch ? 1 : 0;
+  }
+
+  #countMatches(): void {
+    let count = 0;
+    if (this.#test === undefined) {
+      this.#matchCount = 0;
+      return;
+    }
+    if (this.#shown === this.#all) {
+      for (const page of this.#pages) {
+        for (let index = 0; index < page.count; index += 1) count += page.matches[index] ?? 0;
       }
+    } else {
+      for (let at = 0; at < this.#shown.length; at += 1) if (this.isMatch(at)) count += 1;
     }
-    this.#length += ids.length;
-  }
-
-  #upperBound(key: number): number {
-    let [low, high] = [0, this.#length];
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if (this.#key(this.#order[middle] ?? 0) <= key) low = middle + 1;
-      else high = middle;
-    }
-    return low;
-  }
-
-  #reserve(count: number): void {
-    if (this.#length + count <= this.#order.length) return;
-    const larger = new Uint32Array(Math.max(this.#order.length * 2, this.#length + count));
-    larger.set(this.#order.subarray(0, this.#length));
-    this.#order = larger;
+    this.#matchCount = count;
   }
 
   #key(id: number): number {
@@ -286,21 +296,4 @@ export class LineStore {
     if (page === undefined) throw new RangeError(`no line ${id}`);
     return [page, id % PAGE_LINES];
   }
-
-  #bytesAt(page: LinePage, index: number): Uint8Array {
-    const start = index === 0 ? 0 : (page.ends[index - 1] ?? 0);
-    return page.bytes.subarray(start, page.ends[index]);
-  }
-}
-
-function testLine(
-  page: LinePage,
-  index: number,
-  matches: (line: Uint8Array, from: number, to: number) => boolean,
-): number {
-  const start = index === 0 ? 0 : (page.ends[index - 1] ?? 0);
-  const isMarker = ((page.flags[index] ?? 0) & LineFlag.marker) !== 0;
-  const isMatch = !isMarker && matches(page.bytes, start, page.ends[index] ?? start) ? 1 : 0;
-  page.matches[index] = isMatch;
-  return isMatch;
 }

@@ -7,6 +7,9 @@ import { logRow } from './logRow';
 import { contentHeight, lastCount, placeAt, ROW_HEIGHT, scrollTopOf, windowAt, type ScrollPlace } from './scrollModel';
 import type { LineView, LogUpdate, ViewWindow } from './workerMessages';
 
+// Longer names are cut; their whole text is in the tip.
+const MAX_NAME = 24;
+
 export interface PaneState {
   isFollowing: boolean;
   /** Lines that arrived since the pane stopped to follow. */
@@ -17,6 +20,8 @@ export interface LogPaneOptions {
   scroller: HTMLElement;
   onWindow(window: ViewWindow): void;
   onState(state: PaneState): void;
+  /** Tells which line is marked. */
+  onCurrent(line: LineView | undefined): void;
 }
 
 export class LogPane {
@@ -35,6 +40,9 @@ export class LogPane {
   /** The number of lines that are shown while it does not follow. */
   #frozen = 0;
   #current = -1;
+  /** Where to go as soon as the lines that a filter left are there. */
+  #anchor: number | undefined;
+  #shownCurrent: number | undefined;
   /** Where the pane itself scrolled to: its own events say nothing. */
   #expectedTop = 0;
 
@@ -46,6 +54,7 @@ export class LogPane {
     this.#layer.append(this.#rows);
     this.#scroller.replaceChildren(this.#layer, this.#spacer);
     this.#scroller.addEventListener('scroll', this.#onScroll, { passive: true });
+    this.#scroller.addEventListener('click', this.#onClick);
     this.#resize = new ResizeObserver(() => {
       this.#request();
       this.#place();
@@ -56,6 +65,7 @@ export class LogPane {
   dispose(): void {
     this.#resize.disconnect();
     this.#scroller.removeEventListener('scroll', this.#onScroll);
+    this.#scroller.removeEventListener('click', this.#onClick);
     this.#scroller.replaceChildren();
   }
 
@@ -63,9 +73,17 @@ export class LogPane {
   show(update: LogUpdate): void {
     if (update.sources !== undefined) {
       this.#sourceNames = update.sources.map(({ name }) => name);
-      this.#redraw();
+      const longest = Math.max(1, ...this.#sourceNames.map((name) => name.length));
+      this.#rows.style.setProperty('--source-width', `${Math.min(MAX_NAME, longest)}ch`);
+      this.redraw();
     }
     this.#update = update;
+    if (this.#anchor !== undefined) {
+      const position = Math.min(this.#anchor, update.total - 1);
+      this.#anchor = undefined;
+      this.#frozen = update.total;
+      if (position >= 0) this.reveal(position);
+    }
     if (this.#isFollowing) this.#frozen = update.total;
     this.#frozen = Math.min(this.#frozen, update.total);
     this.#place();
@@ -74,7 +92,7 @@ export class LogPane {
 
   setTimeMode(mode: TimeMode): void {
     this.#timeMode = mode;
-    this.#redraw();
+    this.redraw();
     this.#place();
   }
 
@@ -85,10 +103,36 @@ export class LogPane {
   }
 
   /** Draws all lines anew at the next occasion: how they are drawn has changed. */
-  #redraw(): void {
+  redraw(): void {
     this.#elements.clear();
     this.#drawn.clear();
     this.#rows.replaceChildren();
+  }
+
+  /** Marks the line above or below the one that is marked, or the one in the middle. */
+  step(by: 1 | -1): void {
+    const total = this.#update?.total ?? 0;
+    if (total === 0) return;
+    const from = this.#current >= 0 ? this.#current + by : this.middle;
+    this.reveal(Math.min(total - 1, Math.max(0, from)));
+  }
+
+  /** Shows what a filter left, around the position of the anchor if it has one. */
+  refilter(position: number | undefined): void {
+    this.#update = undefined;
+    if (position === undefined) {
+      this.follow(true);
+      return;
+    }
+    this.#anchor = position;
+    this.#request();
+  }
+
+  /** The ID of the line that stays where it is when a filter changes. */
+  get anchor(): number | undefined {
+    if (this.#isFollowing) return undefined;
+    const at = this.#current >= 0 ? this.#current : this.middle;
+    return this.#update?.lines.find(({ position }) => position >= at)?.id;
   }
 
   /** Goes to the last line and stays there, or stays at the lines that are shown. */
@@ -109,9 +153,8 @@ export class LogPane {
     this.#isFollowing = false;
     this.#frozen = Math.max(this.#frozen, position + 1);
     this.#current = position;
-    const viewport = this.#scroller.clientHeight;
-    const place = { line: position, y: viewport / 2 };
-    this.#scrollTo(((place.line + 0.5) / Math.max(1, this.#frozen)) * this.#way());
+    this.#resizeContent();
+    this.#scrollTo(((position + 0.5) / Math.max(1, this.#frozen)) * this.#way());
     this.#request();
     this.#place();
     this.#report();
@@ -125,6 +168,18 @@ export class LogPane {
   get middle(): number {
     return Math.floor(this.#placeNow().line);
   }
+
+  readonly #onClick = (event: MouseEvent): void => {
+    const row = event.target instanceof Element && event.target.matches('.time') ? event.target.closest('.line') : null;
+    if (!(row instanceof HTMLElement)) return;
+    const line = this.#update?.lines.find(({ id }) => String(id) === row.dataset['id']);
+    if (line === undefined) return;
+    this.#isFollowing = false;
+    this.#current = line.position;
+    this.#scrollTo(this.#scroller.scrollTop);
+    this.#place();
+    this.#report();
+  };
 
   #way(): number {
     const viewport = this.#scroller.clientHeight;
@@ -195,6 +250,11 @@ export class LogPane {
     if (this.#isFollowing) this.#scrollTo(this.#way());
     const visible = update.lines.filter(({ position }) => position < this.#frozen);
     this.#draw(visible);
+    const current = visible.find(({ position }) => position === this.#current);
+    if (current?.id !== this.#shownCurrent) {
+      this.#shownCurrent = current?.id;
+      this.#options.onCurrent(current);
+    }
     const place = this.#placeNow();
     this.#rows.style.transform = `translateY(${this.#offset(visible, place, viewport)}px)`;
   }

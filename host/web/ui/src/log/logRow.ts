@@ -1,8 +1,9 @@
 // Builds the element of a line. Text reaches the page through `textContent` alone.
 
 import { formatTime, type TimeMode } from '../format';
-import { parseAnsi, type AnsiColor, type AnsiStyle } from './ansi';
+import { parseAnsi, type AnsiColor, type AnsiSpan, type AnsiStyle } from './ansi';
 import { LineFlag } from './lineStore';
+import { LogLevel } from './logLevel';
 import type { LineView } from './workerMessages';
 
 export interface RowOptions {
@@ -16,8 +17,10 @@ export function logRow(line: LineView, options: RowOptions): HTMLElement {
   if ((line.flags & LineFlag.marker) !== 0) {
     row.classList.add('marker');
     row.append(element('span', 'text', line.text));
+    row.dataset['id'] = String(line.id);
     return row;
   }
+  row.dataset['id'] = String(line.id);
   const isStderr = (line.flags & LineFlag.stderr) !== 0;
   const isContinued = (line.flags & LineFlag.continued) !== 0;
   row.classList.toggle('stderr', isStderr);
@@ -33,18 +36,42 @@ export function logRow(line: LineView, options: RowOptions): HTMLElement {
     name.title = name.textContent ?? '';
     row.append(name);
   }
+  row.append(levelBadge(line.level));
   if (isStderr) row.append(element('span', 'hidden', 'stderr: '));
   row.append(lineText(line));
   return row;
 }
 
+const LEVELS = [
+  ['', ''], ['T', 'trace'], ['D', 'debug'], ['I', 'info'], ['W', 'warning'], ['E', 'error'],
+] as const;
+
+/** A column of one letter. Screen readers get the word where it matters. */
+function levelBadge(level: number): HTMLElement {
+  const [letter, word] = LEVELS[level] ?? LEVELS[0];
+  const badge = element('span', `level level-${level}`);
+  const sign = element('span', '', letter);
+  sign.setAttribute('aria-hidden', 'true');
+  badge.append(sign);
+  badge.title = word;
+  if (level >= LogLevel.warn) badge.append(element('span', 'hidden', `${word}: `));
+  return badge;
+}
+
+/** Returns the spans of a line. A folded one has no escape sequences, and two parts. */
+function spansOf({ text, fieldsAt }: LineView): AnsiSpan[] {
+  if (fieldsAt < 0) return parseAnsi(text);
+  return [text.slice(0, fieldsAt), text.slice(fieldsAt)].flatMap((part) => parseAnsi(part));
+}
+
 function lineText(line: LineView): HTMLElement {
   const text = element('span', 'text');
   let at = 0;
-  for (const span of parseAnsi(line.text)) {
+  for (const span of spansOf(line)) {
     for (const [part, isMatch] of splitMatches(span.text, at, line.matches)) {
       const node = element(isMatch ? 'mark' : 'span', '', part);
       applyStyle(node, span.style);
+      if (line.fieldsAt >= 0 && at >= line.fieldsAt) node.classList.add('fields');
       text.append(node);
     }
     at += span.text.length;

@@ -1,14 +1,18 @@
 // A log in the worker: the connection, the store, and the search over it. The page
 // gets the lines that it shows, and nothing else.
 
-import { errorMessage } from '../api/daemonClient';
-import { LineFlag, LineStore } from './lineStore';
+import { errorMessage, socketProtocols, socketUrl } from '../api/daemonClient';
+import { LogDownload } from './logDownload';
+import { copyLines, exportLines } from './logExport';
+import { markerText, markerTime } from './logMarkers';
+import { LineStore } from './lineStore';
 import { lineViews } from './lineView';
-import { MuxClient, muxProtocols, type JoinedSource } from './muxClient';
+import { MUX_PROTOCOL, MuxClient, type JoinedSource, type MuxClientOptions } from './muxClient';
 import type { EntryBatch, MuxMessage } from './muxMessages';
 import { PatternMatcher } from './patternMatcher';
-import type { LogUpdate, SearchRequest, SourceView, ViewWindow, WorkerReply, WorkerRequest } from './workerMessages';
+import type { LogUpdate, OpenRequest, SearchRequest, SourceView, ViewWindow, WorkerReply, WorkerRequest } from './workerMessages';
 
+const PATH = '/passthrough/engine/logs';
 // The page is told about new lines at most once in a frame.
 const UPDATE_INTERVAL = 16;
 // How long a search may take before other messages have their turn.
@@ -18,53 +22,45 @@ const SEARCH_SLICE = 30;
 const TAKEN_LIMIT = 10_000;
 
 export class LogSession {
+  readonly #open: OpenRequest;
   readonly #post: (reply: WorkerReply) => void;
   readonly #store = new LineStore();
   readonly #client: MuxClient;
   readonly #sources: SourceView[] = [];
   #haveSourcesChanged = true;
   #window: ViewWindow = { first: 'last', count: 100 };
+  #isFolded = true;
   #isPaused = false;
   #isHeld = false;
   #isTaken = true;
   #sentAt = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #matcher: PatternMatcher | undefined;
-  #matchCount = 0;
   #search = 0;
   #isSearching = false;
+  /** The time of the line that a link names, until it arrives. */
+  #wanted: bigint | undefined;
+  #download: LogDownload | undefined;
 
-  constructor(open: Extract<WorkerRequest, { type: 'open' }>, post: (reply: WorkerReply) => void) {
+  constructor(open: OpenRequest, post: (reply: WorkerReply) => void) {
+    this.#open = open;
     this.#post = post;
-    const path = '/passthrough/engine/logs';
-    let message: string | undefined;
+    this.#wanted = open.place === undefined ? undefined : BigInt(open.place.time);
+    let problem: { message: string; code: number } | undefined;
     this.#client = new MuxClient({
-      targets: open.targets,
-      tail: open.tail,
-      openSocket: () => {
-        const url = `${open.origin.replace(/^http/, 'ws')}${path}`;
-        return new WebSocket(url, muxProtocols(open.token)) as never;
-      },
-      probe: async () => {
-        try {
-          const headers = { authorization: `Bearer ${open.token}`, accept: 'application/json' };
-          const response = await fetch(`${open.origin}${path}`, { headers, cache: 'no-store' });
-          return { status: response.status, message: await errorMessage(response) };
-        } catch {
-          return { status: 0, message: '' };
-        }
-      },
+      ...this.#connection(),
+      range: { tail: open.tail, ...open.range, follow: isOver(open.range.until) ? false : 'restart' },
       onEntries: (source, batch) => this.#onEntries(source, batch),
       onEvent: (source, event) => this.#onEvent(source, event),
-      onError: (text, isFinal) => {
-        message = text;
-        post({ type: 'status', status: isFinal ? 'closed' : 'reconnecting', message });
+      onError: (message, code, isFinal) => {
+        problem = { message, code };
+        post({ type: 'status', status: isFinal ? 'closed' : 'reconnecting', message, code });
       },
       onStatus: (status) => {
-        if (status === 'open') message = undefined;
+        if (status === 'open') problem = undefined;
         if (status !== 'open') this.#sources.forEach((source) => (source.isLive = false));
         this.#haveSourcesChanged = true;
-        post({ type: 'status', status, message });
+        post({ type: 'status', status, message: problem?.message, code: problem?.code });
         this.#schedule();
       },
     });
@@ -89,19 +85,31 @@ export class LogSession {
       case 'search':
         this.#beginSearch(request.search);
         break;
-      case 'find': {
-        const { from, step } = request;
-        let found = this.#store.findMatch(from, step);
-        // Goes on at the other end.
-        if (found < 0) found = this.#store.findMatch(step > 0 ? 0 : this.#store.length - 1, step);
-        this.#post({ type: 'found', position: found });
+      case 'find':
+        this.#find(request.from, request.step);
+        break;
+      case 'filter': {
+        this.#store.setFilter(request.filter);
+        const { anchor } = request;
+        this.#post({ type: 'filtered', position: anchor === undefined ? undefined : this.#store.positionOf(anchor) });
+        this.#schedule(0);
         break;
       }
+      case 'fold':
+        this.#isFolded = request.isFolded;
+        this.#schedule(0);
+        break;
       case 'retry':
         this.#client.retry();
         break;
       case 'export':
-        this.#post({ type: 'export', content: this.#export() });
+        this.#post({ type: 'export', content: exportLines(this.#store, this.#sources) });
+        break;
+      case 'copy':
+        this.#post({ type: 'copy', ...copyLines(this.#store) });
+        break;
+      case 'download':
+        this.#beginDownload();
         break;
     }
   }
@@ -109,14 +117,35 @@ export class LogSession {
   close(): void {
     clearTimeout(this.#timer);
     this.#search += 1;
+    this.#download?.cancel();
     this.#client.close();
+  }
+
+  #connection(): Pick<MuxClientOptions, 'targets' | 'openSocket' | 'probe'> {
+    const { targets, origin, token } = this.#open;
+    return {
+      targets,
+      openSocket: () => new WebSocket(socketUrl(origin, PATH), socketProtocols(token, MUX_PROTOCOL)) as never,
+      probe: async () => {
+        try {
+          const headers = { authorization: `Bearer ${token}`, accept: 'application/json' };
+          const response = await fetch(`${origin}${PATH}`, { headers, cache: 'no-store' });
+          return { status: response.status, message: await errorMessage(response) };
+        } catch {
+          return { status: 0, message: '' };
+        }
+      },
+    };
   }
 
   #onEntries(source: JoinedSource, batch: EntryBatch): void {
     const ids = this.#store.append(source.index, batch.entries);
-    const matcher = this.#matcher;
-    if (matcher !== undefined) {
-      this.#matchCount += this.#store.test(ids, (...line) => matcher.matches(...line));
+    if (this.#wanted !== undefined && source.container === this.#open.place?.container) {
+      const found = batch.entries.findIndex(({ time }) => time === this.#wanted);
+      if (found >= 0) {
+        this.#wanted = undefined;
+        this.#post({ type: 'found', position: this.#store.positionOf(ids[found] ?? 0) });
+      }
     }
     this.#bound();
     this.#schedule();
@@ -126,9 +155,7 @@ export class LogSession {
   #bound(): void {
     const isStuck = !this.#isTaken && Date.now() - this.#sentAt < TAKEN_LIMIT;
     const isHeld = (this.#isPaused && this.#store.isFull) || (isStuck && this.#store.isFull);
-    if (!this.#isPaused && this.#store.dropOldest() > 0 && this.#matcher !== undefined) {
-      this.#matchCount = this.#store.countMatches();
-    }
+    if (!this.#isPaused) this.#store.dropOldest();
     if (isHeld !== this.#isHeld) {
       this.#isHeld = isHeld;
       this.#client.hold(isHeld);
@@ -136,13 +163,11 @@ export class LogSession {
   }
 
   #onEvent(source: JoinedSource, event: MuxMessage): void {
-    this.#sources[source.index] = { name: source.name, isLive: event.type !== 'left' && event.type !== 'stopped' };
+    const { container, name } = source;
+    this.#sources[source.index] = { container, name, isLive: event.type !== 'left' && event.type !== 'stopped' };
     this.#haveSourcesChanged = true;
-    const text = markerText(source.name, event);
-    if (text !== undefined) {
-      const time = 'time' in event && event.time !== null ? parseTime(event.time) : undefined;
-      this.#store.appendMarker(source.index, text, time);
-    }
+    const text = markerText(name, event);
+    if (text !== undefined) this.#store.appendMarker(source.index, text, markerTime(event));
     this.#schedule();
   }
 
@@ -169,11 +194,12 @@ export class LogSession {
     const update: LogUpdate = {
       type: 'update',
       total,
+      loaded: this.#store.total,
       dropped: this.#store.droppedLines,
       first,
-      lines: lineViews(this.#store, first, count, this.#matcher),
+      lines: lineViews(this.#store, first, count, { matcher: this.#matcher, isFolded: this.#isFolded }),
       sources: this.#haveSourcesChanged ? this.#sources.map((source) => ({ ...source })) : undefined,
-      matchCount: this.#matchCount,
+      matchCount: this.#store.matchCount,
       isSearching: this.#isSearching,
       isHeld: this.#isHeld,
     };
@@ -183,85 +209,67 @@ export class LogSession {
     this.#post(update);
   }
 
+  #find(from: number, step: 1 | -1): void {
+    let found = this.#store.findMatch(from, step);
+    // Goes on at the other end.
+    if (found < 0) found = this.#store.findMatch(step > 0 ? 0 : this.#store.length - 1, step);
+    this.#post({ type: 'found', position: found });
+  }
+
   #beginSearch(search: SearchRequest | undefined): void {
     this.#search += 1;
     const id = this.#search;
-    this.#matcher = undefined;
-    this.#matchCount = 0;
-    this.#isSearching = false;
-    this.#store.clearMatches();
+    let matcher: PatternMatcher | undefined;
     this.#post({ type: 'searchError', message: undefined });
     if (search !== undefined && search.text !== '') {
       try {
-        this.#matcher = new PatternMatcher(search.text, search);
+        matcher = new PatternMatcher(search.text, search);
       } catch (error) {
         const message = error instanceof Error ? error.message : String(error);
         this.#post({ type: 'searchError', message });
       }
     }
-    const matcher = this.#matcher;
-    if (matcher !== undefined) {
-      this.#isSearching = true;
-      const steps = this.#store.testAll((...line) => matcher.matches(...line));
-      const run = (): void => {
-        if (this.#search !== id) return;
-        const until = performance.now() + SEARCH_SLICE;
-        while (performance.now() < until) {
-          const step = steps.next();
-          if (step.done === true) {
-            this.#isSearching = false;
-            // Lines that arrived meanwhile may have been counted by both.
-            this.#matchCount = this.#store.countMatches();
-            this.#schedule(0);
-            return;
-          }
-          this.#matchCount += step.value;
+    const isInverted = search?.isInverted === true;
+    // Lines that match since they lack something have nothing to mark.
+    this.#matcher = isInverted ? undefined : matcher;
+    const steps = this.#store.search(
+      matcher === undefined ? undefined : (...line) => matcher.matches(...line) !== isInverted,
+    );
+    this.#isSearching = true;
+    const run = (): void => {
+      if (this.#search !== id) return;
+      const until = performance.now() + SEARCH_SLICE;
+      while (performance.now() < until) {
+        if (steps.next().done === true) {
+          this.#isSearching = false;
+          this.#schedule(0);
+          return;
         }
-        this.#schedule();
-        setTimeout(run, 0);
-      };
-      run();
-    }
-    this.#schedule(0);
+      }
+      this.#schedule();
+      setTimeout(run, 0);
+    };
+    run();
   }
 
-  #export(): Blob {
-    const parts: BlobPart[] = [];
-    const newline = new Uint8Array([10]);
-    for (let position = 0; position < this.#store.length; position += 1) {
-      const line = this.#store.at(position);
-      if (line === undefined || (line.flags & LineFlag.marker) !== 0) continue;
-      const time = new Date(Number(line.time / 1_000_000n)).toISOString();
-      const name = this.#sources.length > 1 ? `${this.#sources[line.source]?.name ?? ''} ` : '';
-      parts.push(`${time} ${name}`, line.bytes as Uint8Array<ArrayBuffer>, newline);
-    }
-    return new Blob(parts, { type: 'text/plain' });
-  }
-}
-
-function parseTime(time: string): bigint {
-  return BigInt(Date.parse(time)) * 1_000_000n;
-}
-
-function markerText(name: string, event: MuxMessage): string | undefined {
-  switch (event.type) {
-    case 'gap': {
-      const reasons: Record<string, string> = {
-        rotated: 'the engine removed them',
-        replaced: 'the container was made anew',
-        lagged: 'the engine was faster than the daemon',
-      };
-      const from = event.after === null ? '' : ` after ${event.after}`;
-      return `${name}: lines are missing${from}: ${reasons[event.reason] ?? event.reason}`;
-    }
-    case 'stopped':
-      return `${name} stopped${event.exitCode === null ? '' : ` with exit code ${event.exitCode}`}`;
-    case 'started':
-      return `${name} started`;
-    case 'left':
-      return `the log of ${name} ended: ${event.reason}`;
-    default:
-      return undefined;
+  #beginDownload(): void {
+    if (this.#download !== undefined) return;
+    const { since, until } = this.#open.range;
+    this.#download = new LogDownload({
+      ...this.#connection(),
+      since,
+      until,
+      onProgress: (bytes) => this.#post({ type: 'downloading', bytes, error: undefined }),
+      onEnd: (content, error) => {
+        this.#download = undefined;
+        this.#post({ type: 'downloading', bytes: 0, error: error ?? (content === undefined ? 'there is nothing to download' : undefined) });
+        if (content !== undefined) this.#post({ type: 'export', content });
+      },
+    });
   }
 }
 
+/** Returns whether nothing is written before a time any more, so that a log ends there. */
+function isOver(until: string | undefined): boolean {
+  return Date.parse(until ?? '') <= Date.now();
+}

@@ -8,10 +8,10 @@ import {
   type EntryBatch,
   type LogTarget,
   type MuxMessage,
+  type SubscribeRange,
 } from './muxMessages';
 
 export const MUX_PROTOCOL = 'rdd.logs-mux.v1';
-const BEARER_PREFIX = 'base64url.bearer.authorization.k8s.io.';
 // Enough for a few messages on their way; a page that stalls holds no more.
 const CREDIT = 1024 * 1024;
 // Credit is returned in steps, not for each message.
@@ -45,13 +45,14 @@ export interface ProbeResult {
 
 export interface MuxClientOptions {
   targets: readonly LogTarget[];
-  tail: number | 'all';
+  range: SubscribeRange;
   openSocket(): SocketLike;
   /** Asks why a socket could not be opened, with a plain request. */
   probe(): Promise<ProbeResult>;
   onEntries(source: JoinedSource, batch: EntryBatch): void;
   onEvent(source: JoinedSource, message: MuxMessage): void;
-  onError(message: string, isFinal: boolean): void;
+  /** `code` is an HTTP status. */
+  onError(message: string, code: number, isFinal: boolean): void;
   onStatus(status: ConnectionStatus): void;
   backoff?: BackoffTimer;
 }
@@ -150,7 +151,7 @@ export class MuxClient {
     }
     if (probe !== undefined && probe.status >= 500) {
       const isFinal = probe.status === 501;
-      this.#options.onError(probe.message, isFinal);
+      this.#options.onError(probe.message, probe.status, isFinal);
       if (isFinal) {
         this.#isClosed = true;
         this.#options.onStatus('closed');
@@ -164,10 +165,10 @@ export class MuxClient {
     if (subscription.isEnded) return;
     subscription.taken = 0;
     const { target, cursors } = subscription;
-    const { tail } = this.#options;
+    const { range } = this.#options;
     const credit = this.#isHeld ? 0 : CREDIT;
     if (this.#isHeld) subscription.taken = CREDIT;
-    const messages = subscribeMessages({ id, target, tail, credit, cursors });
+    const messages = subscribeMessages({ id, target, range, credit, cursors });
     for (const message of messages) this.#socket?.send(message);
   }
 
@@ -218,7 +219,7 @@ export class MuxClient {
         // The subscription that has the number goes on.
         if (message.code === 409) break;
         const canRetry = message.code === 429 || message.code === 502 || message.code === 503;
-        this.#options.onError(message.message, !canRetry);
+        this.#options.onError(message.message, message.code, !canRetry);
         if (subscription !== undefined) this.#end(subscription, canRetry);
         break;
       }
@@ -243,10 +244,4 @@ export class MuxClient {
       this.#socket?.close(1000);
     }
   }
-}
-
-/** Returns the subprotocols of a WebSocket that carries a token. */
-export function muxProtocols(token: string): string[] {
-  const encoded = btoa(token).replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '');
-  return [MUX_PROTOCOL, `${BEARER_PREFIX}${encoded}`];
 }

@@ -71,10 +71,18 @@ export function readBatch(message: ArrayBuffer): EntryBatch {
 /** What a subscription is for. */
 export type LogTarget = { container: string } | { project: string } | { selector: string };
 
+/** Which part of the logs is read, in the words of the daemon. */
+export interface SubscribeRange {
+  tail: number | 'all';
+  since?: string | undefined;
+  until?: string | undefined;
+  follow: false | 'restart';
+}
+
 export interface SubscribeOptions {
   id: number;
   target: LogTarget;
-  tail: number | 'all';
+  range: SubscribeRange;
   credit: number;
   /** The position in each container's log at which to go on. */
   cursors: ReadonlyMap<string, string>;
@@ -85,7 +93,8 @@ const MAX_CURSORS_BYTES = 3000;
 
 /** Returns the messages that subscribe: long lists of cursors have messages of their own. */
 export function subscribeMessages(options: SubscribeOptions): string[] {
-  const { id, target, tail, credit, cursors } = options;
+  const { id, target, range, credit, cursors } = options;
+  const { tail, since, until, follow } = range;
   const messages: string[] = [];
   let part: Record<string, string> = {};
   let size = 0;
@@ -97,11 +106,11 @@ export function subscribeMessages(options: SubscribeOptions): string[] {
     part[container] = cursor;
     size += container.length + cursor.length + 8;
   }
-  // A container that is named has one log, and a tail contradicts its cursor.
-  const start = 'container' in target && size > 0 ? {} : { tail };
+  // A container that is named has one log, and a start contradicts its cursor.
+  const start = 'container' in target && size > 0 ? {} : { tail, since };
   const rest = size > 0 ? { cursors: part } : {};
   messages.push(
-    JSON.stringify({ op: 'subscribe', id, ...target, ...start, follow: 'restart', credit, ...rest }),
+    JSON.stringify({ op: 'subscribe', id, ...target, ...start, until, follow, credit, ...rest }),
   );
   return messages;
 }

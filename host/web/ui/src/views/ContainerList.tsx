@@ -1,12 +1,17 @@
-import { useSignal, type Signal } from '@preact/signals';
+import { useSignal } from '@preact/signals';
 import { memo } from 'preact/compat';
-import { useCallback, useEffect, useRef } from 'preact/hooks';
-import { deleteContainer, requestAction } from '../api/containerActions';
+import { useCallback, useEffect } from 'preact/hooks';
+import { deleteObject, requestAction } from '../api/containerActions';
 import type { DaemonClient } from '../api/daemonClient';
 import type { ActionName, Container } from '../api/objects';
-import { containers, filterText, groups, keyOf } from '../containerStore';
+import { useClock } from '../clock';
+import { containerStore, groups } from '../containerStore';
+import { execAccess, probeExec } from '../execAccess';
+import { keyOf } from '../objectStore';
 import { logsHash } from '../route';
+import { ConfirmDialog } from './ConfirmDialog';
 import { ContainerRow } from './ContainerRow';
+import { FilterInput } from './FilterInput';
 import { Notices } from './Notices';
 
 // A connection has as many subscriptions.
@@ -17,16 +22,11 @@ export function ContainerList({ client }: { client: DaemonClient }) {
   const failure = useSignal<string | undefined>(undefined);
   const deleting = useSignal<Container | undefined>(undefined);
   const now = useClock();
-  const filter = useRef<HTMLInputElement>(null);
+  const containers = containerStore.objects.value;
+  const first = containers.values().next().value?.metadata.name;
   useEffect(() => {
-    const focusFilter = (event: KeyboardEvent): void => {
-      if (event.key !== '/' || event.target instanceof HTMLInputElement) return;
-      event.preventDefault();
-      filter.current?.focus();
-    };
-    addEventListener('keydown', focusFilter);
-    return () => removeEventListener('keydown', focusFilter);
-  }, []);
+    if (first !== undefined) void probeExec(client, first);
+  }, [client, containers]);
   const onAction = useCallback(
     (container: Container, action: ActionName | 'delete') => {
       if (action === 'delete') {
@@ -46,18 +46,19 @@ export function ContainerList({ client }: { client: DaemonClient }) {
     else next.delete(key);
     selected.value = next;
   }, []);
-  const chosen = [...selected.value].filter((key) => containers.value.has(key)).slice(0, MAX_LOGS);
+  const chosen = [...selected.value].filter((key) => containers.has(key)).slice(0, MAX_LOGS);
+  const doomed = deleting.value;
+  const remove = (container: Container): void => {
+    failure.value = undefined;
+    deleteObject(client, 'containers', container).catch((error: unknown) => {
+      failure.value = describe(container, 'delete', error);
+    });
+  };
   return (
     <main>
+      <h1 class="hidden">Containers</h1>
       <div class="toolbar">
-        <input
-          ref={filter}
-          type="search"
-          aria-label="Filter containers"
-          placeholder="Filter (press /)"
-          value={filterText.value}
-          onInput={(event) => (filterText.value = event.currentTarget.value)}
-        />
+        <FilterInput label="Filter containers" />
         {chosen.length === 0 ? null : (
           <a class="button" href={logsHash(chosen.map((key) => ({ container: key.split('/')[1] ?? '' })))}>
             Logs of {chosen.length} selected
@@ -65,7 +66,7 @@ export function ContainerList({ client }: { client: DaemonClient }) {
         )}
       </div>
       {failure.value === undefined ? null : <p class="failure" role="alert">{failure.value}</p>}
-      <Notices />
+      <Notices client={client} />
       {groups.value.length === 0 ? null : (
         <table class="containers">
           <thead>
@@ -95,6 +96,7 @@ export function ContainerList({ client }: { client: DaemonClient }) {
                   container={container}
                   isSelected={selected.value.has(keyOf(container))}
                   now={now}
+                  hasShell={execAccess.value === 'possible'}
                   onAction={onAction}
                   onSelect={onSelect}
                 />
@@ -103,7 +105,17 @@ export function ContainerList({ client }: { client: DaemonClient }) {
           ))}
         </table>
       )}
-      <DeleteDialog client={client} deleting={deleting} failure={failure} />
+      {doomed === undefined ? null : (
+        <ConfirmDialog
+          title={`Delete ${doomed.status?.name ?? doomed.metadata.name}?`}
+          action="Delete"
+          onConfirm={() => remove(doomed)}
+          onClose={() => (deleting.value = undefined)}
+        >
+          The engine removes the container{isRunning(doomed) ? ', which is running,' : ''} and its log. Volumes stay.
+          This cannot be undone.
+        </ConfirmDialog>
+      )}
     </main>
   );
 }
@@ -111,56 +123,11 @@ export function ContainerList({ client }: { client: DaemonClient }) {
 // A change of one container draws one row.
 const Row = memo(ContainerRow);
 
-interface DeleteDialogProps {
-  client: DaemonClient;
-  deleting: Signal<Container | undefined>;
-  failure: Signal<string | undefined>;
-}
-
-function DeleteDialog({ client, deleting, failure }: DeleteDialogProps) {
-  const dialog = useRef<HTMLDialogElement>(null);
-  const container = deleting.value;
-  useEffect(() => {
-    if (container !== undefined) dialog.current?.showModal();
-  }, [container]);
-  const close = (): void => {
-    dialog.current?.close();
-    deleting.value = undefined;
-  };
-  const confirm = (): void => {
-    close();
-    if (container === undefined) return;
-    deleteContainer(client, container).catch((error: unknown) => {
-      failure.value = describe(container, 'delete', error);
-    });
-  };
-  const isRunning = container?.status?.status === 'running' || container?.status?.status === 'paused';
-  return (
-    <dialog ref={dialog} onClose={close} aria-labelledby="delete-title">
-      <h2 id="delete-title">Delete {container?.status?.name}?</h2>
-      <p>
-        The engine removes the container{isRunning ? ', which is running,' : ''} and its log. Volumes stay. This
-        cannot be undone.
-      </p>
-      <div class="dialog-buttons">
-        <button type="button" autofocus onClick={close}>Cancel</button>
-        <button type="button" class="danger" onClick={confirm}>Delete</button>
-      </div>
-    </dialog>
-  );
+function isRunning({ status }: Container): boolean {
+  return status?.status === 'running' || status?.status === 'paused';
 }
 
 function describe(container: Container, action: string, error: unknown): string {
   const message = error instanceof Error ? error.message : String(error);
   return `Cannot ${action} ${container.status?.name ?? container.metadata.name}: ${message}`;
-}
-
-/** Returns the time, twice a minute: ages are in minutes soon. */
-function useClock(): number {
-  const now = useSignal(Date.now());
-  useEffect(() => {
-    const timer = setInterval(() => (now.value = Date.now()), 30_000);
-    return () => clearInterval(timer);
-  }, []);
-  return now.value;
 }

@@ -1,17 +1,19 @@
 import { ACTION_ANNOTATION, possibleActions, type ActionName, type Container } from '../api/objects';
-import { keyOf } from '../containerStore';
 import { formatAge } from '../format';
-import { logsHash } from '../route';
+import { keyOf } from '../objectStore';
+import { logsHash, shellHash } from '../route';
 
 export interface ContainerRowProps {
   container: Container;
   isSelected: boolean;
   now: number;
+  /** Whether processes can be run in containers. */
+  hasShell: boolean;
   onAction(container: Container, action: ActionName | 'delete'): void;
   onSelect(key: string, isSelected: boolean): void;
 }
 
-export function ContainerRow({ container, isSelected, now, onAction, onSelect }: ContainerRowProps) {
+export function ContainerRow({ container, isSelected, now, hasShell, onAction, onSelect }: ContainerRowProps) {
   const { metadata, status } = container;
   const name = status?.name ?? metadata.name;
   const state = metadata.deletionTimestamp === undefined ? (status?.status ?? 'unknown') : 'removing';
@@ -39,6 +41,9 @@ export function ContainerRow({ container, isSelected, now, onAction, onSelect }:
       <td class="ports"><PortLinks container={container} /></td>
       <td class="age" title={status?.createdAt}>{formatAge(status?.createdAt, now)}</td>
       <td class="actions">
+        {hasShell && state === 'running' ? (
+          <a class="button" href={shellHash(metadata.name)} aria-label={`shell ${name}`}>shell</a>
+        ) : null}
         {possibleActions(state).map((action) => (
           <button
             key={action}

@@ -1,36 +1,51 @@
 import { useSignal, type Signal } from '@preact/signals';
 import type { RefObject } from 'preact';
-import { formatCount, type TimeMode } from '../format';
+import { formatCount, formatLines } from '../format';
+import type { LineFilter } from '../log/lineStore';
+import type { LogState } from '../log/logState';
 import type { SearchRequest } from '../log/workerMessages';
-import type { LogState } from './LogView';
 
 export interface LogToolbarProps {
   state: LogState;
   searchInput: RefObject<HTMLInputElement | null>;
-  timeMode: Signal<TimeMode>;
-  isWrapped: Signal<boolean>;
+  filter: Signal<LineFilter>;
   onFind(step: 1 | -1): void;
   onFollow(isFollowing: boolean): void;
   onSearch(request: SearchRequest | undefined): void;
-  onDownload(): void;
 }
 
 export function LogToolbar(props: LogToolbarProps) {
-  const { state, searchInput, timeMode, isWrapped } = props;
+  const { state, searchInput, filter } = props;
   const text = useSignal('');
   const isRegex = useSignal(false);
   const isCaseSensitive = useSignal(false);
+  const isInverted = useSignal(false);
   const search = (): void => {
     props.onSearch(
       text.value === ''
         ? undefined
-        : { text: text.value, isRegex: isRegex.value, isCaseSensitive: isCaseSensitive.value },
+        : {
+            text: text.value,
+            isRegex: isRegex.value,
+            isCaseSensitive: isCaseSensitive.value,
+            isInverted: isInverted.value,
+          },
     );
   };
-  const toggle = (option: Signal<boolean>): void => {
-    option.value = !option.value;
-    search();
-  };
+  const option = (value: Signal<boolean>, name: string, sign: string) => (
+    <button
+      type="button"
+      aria-pressed={value.value}
+      aria-label={name}
+      title={name}
+      onClick={() => {
+        value.value = !value.value;
+        search();
+      }}
+    >
+      {sign}
+    </button>
+  );
   const onKey = (event: KeyboardEvent): void => {
     if (event.key === 'Enter') props.onFind(event.shiftKey ? -1 : 1);
     if (event.key !== 'Escape') return;
@@ -40,10 +55,10 @@ export function LogToolbar(props: LogToolbarProps) {
   };
   const { isFollowing } = state.pane;
   return (
-    <div class="toolbar" role="toolbar" aria-label="Log">
+    <div class="toolbar">
       <a class="button" href="#/" aria-label="Back to the containers">←</a>
       <h1 class="title">{title(state)}</h1>
-      <span class="search">
+      <span class="search" role="search">
         <input
           ref={searchInput}
           type="search"
@@ -57,26 +72,24 @@ export function LogToolbar(props: LogToolbarProps) {
           }}
           onKeyDown={onKey}
         />
-        <button type="button" aria-pressed={isRegex.value} title="Regular expression" onClick={() => toggle(isRegex)}>.*</button>
-        <button type="button" aria-pressed={isCaseSensitive.value} title="Match case" onClick={() => toggle(isCaseSensitive)}>Aa</button>
-        <button type="button" title="Previous match (N)" disabled={state.matchCount === 0} onClick={() => props.onFind(-1)}>↑</button>
-        <button type="button" title="Next match (n)" disabled={state.matchCount === 0} onClick={() => props.onFind(1)}>↓</button>
+        {option(isRegex, 'Regular expression', '.*')}
+        {option(isCaseSensitive, 'Match case', 'Aa')}
+        {option(isInverted, 'Lines without it', '!')}
+        <button
+          type="button"
+          aria-pressed={filter.value.isMatchingOnly}
+          title="Show only matching lines"
+          onClick={() => (filter.value = { ...filter.value, isMatchingOnly: !filter.value.isMatchingOnly })}
+        >
+          Only
+        </button>
+        <button type="button" aria-label="Previous match" title="Previous match (N)" disabled={state.matchCount === 0} onClick={() => props.onFind(-1)}>↑</button>
+        <button type="button" aria-label="Next match" title="Next match (n)" disabled={state.matchCount === 0} onClick={() => props.onFind(1)}>↓</button>
         <span class="count" role="status">{searchResult(state, text.value)}</span>
       </span>
-      <button type="button" aria-pressed={!isFollowing} onClick={() => props.onFollow(!isFollowing)}>
+      <button type="button" aria-pressed={!isFollowing} title="Pause or go on (p)" onClick={() => props.onFollow(!isFollowing)}>
         {isFollowing ? 'Pause' : 'Continue'}
       </button>
-      <label>
-        <span class="hidden">Times</span>
-        <select value={timeMode.value} onChange={(event) => (timeMode.value = event.currentTarget.value as TimeMode)}>
-          <option value="local">Local time</option>
-          <option value="utc">UTC</option>
-          <option value="relative">Relative</option>
-          <option value="none">No times</option>
-        </select>
-      </label>
-      <button type="button" aria-pressed={isWrapped.value} onClick={() => (isWrapped.value = !isWrapped.value)}>Wrap</button>
-      <button type="button" onClick={props.onDownload}>Download</button>
       <span class="quiet" role="status">{connectionText(state)}</span>
     </div>
   );
@@ -90,21 +103,22 @@ function title({ sources }: LogState): string {
 function searchResult(state: LogState, text: string): string {
   if (text === '') return '';
   if (state.searchError !== undefined) return state.searchError;
-  const count = `${formatCount(state.matchCount)} ${state.matchCount === 1 ? 'line' : 'lines'}`;
+  const count = formatLines(state.matchCount);
   return state.isSearching ? `${count}…` : count;
 }
 
-function connectionText({ status, total, dropped, isHeld }: LogState): string {
+function connectionText({ status, total, loaded, dropped, isHeld }: LogState): string {
+  const count = total === loaded ? formatLines(total) : `${formatCount(total)} of ${formatLines(loaded)}`;
   switch (status) {
     case 'connecting':
       return 'connecting…';
     case 'reconnecting':
-      return 'reconnecting…';
+      return `${count}, reconnecting…`;
     case 'closed':
-      return `${formatCount(total)} lines, ended`;
+      return `${count}, ended`;
     default: {
       const left = dropped === 0 ? '' : `, ${formatCount(dropped)} older ones left out`;
-      return `${formatCount(total)} lines${left}${isHeld ? ', waiting' : ''}`;
+      return `${count}${left}${isHeld ? ', waiting' : ''}`;
     }
   }
 }

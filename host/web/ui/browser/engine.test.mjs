@@ -1,0 +1,106 @@
+// The page with a real engine: images, volumes, a shell, and logs that cannot be read.
+
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { docker, dockerHost, hasDocker, remove, run } from './docker.mjs';
+import { assertAccessible, fits, rows, shot, violations } from './helpers.mjs';
+import { eventually, Testbed } from './testbed.mjs';
+
+const options = { skip: hasDocker ? false : 'RDD_TEST_DOCKER_HOST is not set' };
+const NAMES = ['page-shell', 'page-silent', 'page-restart', 'page-volume'];
+let bed;
+
+before(async () => {
+  if (!hasDocker) return;
+  await remove(...NAMES);
+  await docker('DELETE', '/volumes/page-data?force=true').catch(() => undefined);
+  bed = await Testbed.start({ endpoint: dockerHost });
+});
+after(async () => {
+  await bed?.stop();
+  if (hasDocker) await remove(...NAMES);
+});
+
+test('images and volumes are listed, and deleted after a confirmation', options, async () => {
+  await docker('POST', '/volumes/create', { Name: 'page-data', Labels: {} });
+  await docker('POST', '/images/rdd-test/tag?repo=page-image&tag=one');
+  const page = await bed.open();
+  await page.getByRole('link', { name: 'images' }).click();
+  const row = page.getByRole('row', { name: /page-image:one/ });
+  await row.waitFor();
+  assert.match(await row.textContent(), /linux\/\w+.*[kM]B/);
+  await assertAccessible(page, 'images');
+  await page.getByRole('button', { name: 'delete page-image:one' }).click();
+  await page.getByRole('dialog').waitFor();
+  assert.deepEqual(await violations(page), []);
+  await page.keyboard.press('Escape');
+  await page.getByRole('dialog').waitFor({ state: 'detached' });
+  assert.equal(await row.count(), 1);
+  await page.getByRole('button', { name: 'delete page-image:one' }).click();
+  await page.getByRole('dialog').getByRole('button', { name: 'Delete' }).click();
+  await row.waitFor({ state: 'detached' });
+
+  await page.getByRole('link', { name: 'volumes' }).click();
+  await page.getByRole('row', { name: /page-data local/ }).waitFor();
+  await assertAccessible(page, 'volumes');
+  await page.setViewportSize({ width: 360, height: 700 });
+  assert.ok(await fits(page));
+  await page.getByRole('button', { name: 'delete page-data' }).click();
+  await page.getByRole('dialog').getByRole('button', { name: 'Delete' }).click();
+  await page.getByRole('row', { name: /page-data/ }).waitFor({ state: 'detached' });
+  await assert.rejects(docker('GET', '/volumes/page-data'), /404/);
+  assert.deepEqual(page.problems, []);
+  await page.context().close();
+});
+
+test('a shell runs in a terminal under the strict policy, and tells how it ended', options, async () => {
+  await run('page-shell', 'while :; do sleep 1; done');
+  const page = await bed.open();
+  await page.getByRole('link', { name: 'shell page-shell' }).click();
+  await page.locator('.xterm-rows').waitFor();
+  const screen = () => page.locator('.xterm-rows').textContent();
+  await eventually('there is a prompt', async () => /[#$]/.test(await screen()));
+  await page.keyboard.type('echo $((6*7))x; stty size; printf "\\033[38;2;200;30;30mred\\033[0m\\n"\n');
+  await eventually('the command ran', async () => (await screen()).includes('42x'));
+  const height = await page.locator('.xterm-rows > div').count();
+  await eventually('the size is that of the terminal', async () => new RegExp(`42x${height} \\d+`).test(await screen()));
+  // Colors and the theme are applied, although inline styles are forbidden.
+  const color = (locator) => locator.evaluate((node) => getComputedStyle(node).color);
+  assert.equal(await color(page.locator('.xterm-rows span', { hasText: /^red$/ })), 'rgb(200, 30, 30)');
+  assert.match(await page.locator('.xterm-rows').evaluate((node) => getComputedStyle(node).whiteSpace), /pre/);
+  await assertAccessible(page, 'shell');
+  await page.setViewportSize({ width: 360, height: 600 });
+  assert.ok(await fits(page));
+  await page.locator('.xterm-helper-textarea').focus();
+  await page.keyboard.type('exit 3\n');
+  await page.getByRole('status').filter({ hasText: 'the shell has ended with exit code 3' }).waitFor();
+  await page.getByRole('button', { name: 'New shell' }).click();
+  await eventually('there is a new prompt', async () => /[#$] *$/.test((await screen()).trim()));
+  assert.deepEqual(page.problems, []);
+  await page.context().close();
+});
+
+test('a log that the engine cannot read says what helps', options, async () => {
+  await run('page-silent', 'while :; do sleep 1; done', { log: 'none' });
+  const page = await bed.open();
+  await page.getByRole('link', { name: 'page-silent', exact: true }).click();
+  await page.getByRole('heading', { name: 'The log of this container cannot be read' }).waitFor();
+  await page.getByText('--log-driver json-file').waitFor();
+  await assertAccessible(page, 'unreadable');
+  await page.context().close();
+});
+
+test('a restart leaves a marker, and no line is lost or doubled', options, async () => {
+  const id = await run('page-restart', 'i=0; while [ $i -lt 5 ]; do echo line $i; echo oops $i >&2; i=$((i+1)); done; sleep 1000');
+  const page = await bed.open();
+  await page.getByRole('link', { name: 'page-restart', exact: true }).click();
+  await page.getByText('oops 4').waitFor();
+  await docker('POST', `/containers/${id}/restart?t=0`);
+  await page.locator('.marker', { hasText: 'page-restart started' }).waitFor();
+  await eventually('both runs are there', async () => (await rows(page)).length === 20);
+  const markers = await page.locator('.marker .text').allTextContents();
+  assert.match(markers[0], /^page-restart stopped/);
+  assert.equal(await page.locator('.line.stderr').count(), 10);
+  await shot(page, 'restart');
+  await page.context().close();
+});

@@ -1,0 +1,115 @@
+// States in which there is nothing to see: what the page says, and what helps.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { assertAccessible } from './helpers.mjs';
+import { eventually, Testbed } from './testbed.mjs';
+
+test('an engine without containers, and mirroring that is switched off, say what helps', async () => {
+  const bed = await Testbed.start();
+  try {
+    const page = await bed.open();
+    await page.getByRole('heading', { name: 'There are no containers' }).waitFor();
+    await assertAccessible(page, 'no-containers');
+    await page.getByRole('link', { name: 'volumes' }).click();
+    await page.getByRole('heading', { name: 'There are no volumes' }).waitFor();
+    await assertAccessible(page, 'no-volumes');
+
+    await bed.rdd('ctl', 'patch', 'app', 'app', '--type', 'merge', '-p', '{"spec":{"running":false}}');
+    await page.getByRole('heading', { name: 'Mirroring is switched off' }).waitFor();
+    await assertAccessible(page, 'switched-off');
+    await page.getByRole('link', { name: 'engine' }).click();
+    await page.getByText('ContainerEngineReady').waitFor();
+    await assertAccessible(page, 'engine-off');
+    await page.getByRole('button', { name: 'Switch mirroring on' }).click();
+    await page.getByRole('heading', { name: 'Mirroring is switched off' }).waitFor({ state: 'detached' });
+    await eventually('the engine is ready', async () =>
+      (await page.locator('dd', { hasText: 'Connected' }).locator('.badge').allTextContents()).includes('yes'));
+    await assertAccessible(page, 'engine');
+    bed.engine.add('first');
+    await page.getByRole('link', { name: 'containers' }).click();
+    await page.getByRole('link', { name: 'first', exact: true }).waitFor();
+    assert.deepEqual(page.problems, []);
+  } finally {
+    await bed.stop();
+  }
+});
+
+test('without a backend, the lists and the logs say what to install', async () => {
+  const bed = await Testbed.start({ hasPlugins: false });
+  try {
+    const page = await bed.open();
+    await page.getByRole('heading', { name: 'The backend for this engine cannot be used' }).waitFor();
+    await page.getByText('rdd plugin install').first().waitFor();
+    await assertAccessible(page, 'no-backend');
+    await page.evaluate(() => (location.hash = '#/logs?container=some'));
+    await page.getByRole('heading', { name: 'Logs cannot be read' }).waitFor();
+    await assertAccessible(page, 'no-backend-log');
+  } finally {
+    await bed.stop();
+  }
+});
+
+test('in read-only mode, there is no shell, and an action says why it failed', async () => {
+  const bed = await Testbed.start({ args: ['--read-only'] });
+  try {
+    bed.engine.add('kept');
+    const page = await bed.open();
+    await page.getByRole('link', { name: 'engine' }).click();
+    await page.getByRole('link', { name: 'containers' }).click();
+    await page.getByRole('link', { name: 'kept', exact: true }).waitFor();
+    await page.getByRole('button', { name: 'stop kept' }).click();
+    await page.getByText('--read-only').first().waitFor();
+    assert.equal(await page.getByRole('link', { name: 'shell kept' }).count(), 0);
+    await page.getByRole('link', { name: 'engine' }).click();
+    await page.getByText('rejected: the daemon runs with --read-only').waitFor();
+    await page.evaluate((id) => (location.hash = `#/shell?container=${id}`), [...bed.engine.containers.keys()][0]);
+    await page.locator('.problem', { hasText: 'read-only' }).waitFor();
+    await assertAccessible(page, 'read-only-shell');
+  } finally {
+    await bed.stop();
+  }
+});
+
+test('a log of a container that is gone, and a link with nonsense, are explained', async () => {
+  const bed = await Testbed.start();
+  try {
+    bed.engine.add('here');
+    const page = await bed.open();
+    await page.getByRole('link', { name: 'here', exact: true }).waitFor();
+    await page.evaluate(() => (location.hash = `#/logs?container=${'ab'.repeat(32)}`));
+    await page.getByRole('heading', { name: 'There is no such container' }).waitFor();
+    await assertAccessible(page, 'no-such-container');
+    await page.evaluate(() => (location.hash = '#/logs?container=%3Cimg%20src%3Dx%3E'));
+    await page.getByRole('heading', { name: 'The log cannot be read' }).waitFor();
+    assert.equal(await page.locator('img').count(), 0);
+    await page.evaluate(() => (location.hash = '#/nowhere?x'));
+    await page.getByRole('link', { name: 'here', exact: true }).waitFor();
+    assert.deepEqual(page.problems, []);
+  } finally {
+    await bed.stop();
+  }
+});
+
+test('a thousand containers are listed, which are two pages of the API', async () => {
+  const bed = await Testbed.start();
+  try {
+    for (let at = 0; at < 1000; at += 1) {
+      bed.engine.add(`many-${at}`, { labels: { 'com.docker.compose.project': `project-${at % 40}` } });
+    }
+    const page = await bed.open();
+    await eventually('all are listed', async () => (await page.locator('td.name').count()) === 1000);
+    await page.reload();
+    await eventually('all are listed again', async () => (await page.locator('td.name').count()) === 1000);
+    assert.equal(page.urls.filter((url) => url.includes('continue=')).length > 0, true);
+    await page.keyboard.press('/');
+    await page.keyboard.type('project-7 many-7');
+    await eventually('some are left', async () => {
+      const names = await page.locator('td.name a').allTextContents();
+      return names.length > 0 && names.every((name) => name.startsWith('many-7'));
+    });
+    assert.deepEqual(page.problems, []);
+  } finally {
+    await bed.stop();
+  }
+});
