@@ -15,7 +15,7 @@ export interface NoticeText {
   title: string;
   detail?: string | undefined;
   commands?: string[];
-  /** Whether the page can mend it: by switching mirroring on. */
+  /** Whether the page can repair it: by switching mirroring on. */
   canStart?: boolean;
 }
 
