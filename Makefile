@@ -67,6 +67,12 @@ test: ## run all tests, on a private dockerd
 test-unit: ## run the tests that need neither Docker nor root
 	scripts/test-unit $(ARGS)
 
+.PHONY: test-page
+test-page: ## test the web page in Chromium, on a private dockerd
+	cargo build --locked --workspace --bins
+	cargo xtask plugins --out "$(TARGET_DIR)/plugins"
+	RDD_TEST_PLUGINS="$(TARGET_DIR)/plugins" scripts/page browser "$(TARGET_DIR)/debug/rdd"
+
 .PHONY: sanitize
 sanitize: ## run the tests of dynamic libraries under AddressSanitizer (needs nightly Rust)
 	scripts/sanitize $(ARGS)
