@@ -9,9 +9,9 @@
 //! [`ApiServer::open`] has an example.
 //!
 //! The embedder authenticates each request and inserts a [`UserInfo`] as an
-//! extension. All authenticated users may do everything; an
-//! [`AdmissionPolicy`] of the embedder restricts writes, and so do the
-//! ValidatingAdmissionPolicies of clients.
+//! extension. Roles and bindings decide what the user may do; members of
+//! `system:masters` may do everything. An [`AdmissionPolicy`] of the embedder
+//! restricts writes, and so do the ValidatingAdmissionPolicies of clients.
 //!
 //! This crate owns the meaning of requests: paths, verbs, negotiation,
 //! definitions, controllers, and the registry of served resources.
@@ -28,6 +28,8 @@
 //!   it.
 
 mod admission;
+mod authorization;
+mod impersonation;
 mod server;
 mod service;
 mod user;
@@ -70,6 +72,7 @@ mod crd;
 mod gc;
 mod namespaces;
 mod policies;
+mod rbac;
 mod records;
 mod system_namespaces;
 mod tasks;
@@ -88,6 +91,7 @@ pub use admission::{AdmissionError, AdmissionOperation, AdmissionPolicy, Admissi
 pub use body::ResponseBody;
 pub use health::VERSION;
 pub use metrics::{ApiMetrics, RequestLabels};
+pub use rbac::{AccessOutcome, AccessRequest, ResourceAccessRequest};
 pub use rdd_apiserver_storage::{Clock, HistoryLimits, SetAsideError, StoreMetrics, SystemClock};
 pub use selectors::{SelectorError, label::LabelSelector};
 pub use server::{ApiServer, ApiServerOptions, OpenError, set_aside};

@@ -26,6 +26,11 @@ pub(crate) fn new(parts: &Parts) -> Span {
     )
 }
 
+/// Records the user whom a request impersonates, in place of the one who sent it.
+pub(crate) fn record_user(span: &Span, user: &UserInfo) {
+    span.record("user", user.name.as_str());
+}
+
 /// Records the verb and the path of a request for a resource.
 pub(crate) fn record_resource(span: &Span, verb: &str, path: &ResourcePath) {
     if span.is_disabled() {

@@ -19,10 +19,11 @@ use crate::large_requests::LargeRequestLimiter;
 use crate::metrics::ApiMetrics;
 use crate::namespaces;
 use crate::policies::{self, PolicySnapshot};
+use crate::rbac::{self, AccessOutcome, AccessRequest, RbacSnapshot};
 use crate::registry::ResourceRegistry;
 use crate::system_namespaces;
 use crate::tasks::{ControllerSet, ServerTask};
-use crate::user::TokenAuthenticator;
+use crate::user::{TokenAuthenticator, UserInfo};
 
 /// The options of [`ApiServer::open`].
 #[derive(Clone)]
@@ -40,6 +41,8 @@ pub struct ApiServerOptions {
     /// The policies that may refuse writes, in the order in which they are
     /// called.
     pub admission: Vec<Arc<dyn AdmissionPolicy>>,
+    /// The names of users whom nobody may impersonate, such as the embedder's own.
+    pub reserved_users: Vec<String>,
 }
 
 impl ApiServerOptions {
@@ -61,6 +64,7 @@ impl ApiServerOptions {
             address: "127.0.0.1:6443".to_owned(),
             tokens: None,
             admission: Vec::new(),
+            reserved_users: Vec::new(),
         }
     }
 }
@@ -79,6 +83,15 @@ pub enum OpenError {
     #[error("cannot create namespace {name}")]
     Namespace {
         /// The name of the namespace.
+        name: &'static str,
+        /// The error of the store.
+        #[source]
+        source: CommitError,
+    },
+    /// A role that each cluster has, or its binding, could not be created.
+    #[error("cannot create cluster role {name}")]
+    Role {
+        /// The name of the role.
         name: &'static str,
         /// The error of the store.
         #[source]
@@ -120,6 +133,11 @@ pub(crate) struct ServerState {
     pub(crate) address: String,
     pub(crate) tokens: Option<Arc<dyn TokenAuthenticator>>,
     pub(crate) admission: Vec<Arc<dyn AdmissionPolicy>>,
+    pub(crate) reserved_users: Vec<String>,
+    /// The roles and bindings in force.
+    pub(crate) rbac: ArcSwap<RbacSnapshot>,
+    /// The revision that `rbac` reflects.
+    pub(crate) rbac_revision: watch::Sender<u64>,
     /// The ValidatingAdmissionPolicies in force.
     pub(crate) policies: ArcSwap<PolicySnapshot>,
     /// The revision up to which `registry` reflects the definitions.
@@ -143,6 +161,7 @@ impl ServerState {
             address,
             tokens,
             admission,
+            reserved_users,
         } = options;
         Arc::new(Self {
             store,
@@ -151,6 +170,9 @@ impl ServerState {
             address,
             tokens,
             admission,
+            reserved_users,
+            rbac: ArcSwap::from_pointee(RbacSnapshot::default()),
+            rbac_revision: watch::Sender::new(0),
             policies: ArcSwap::from_pointee(PolicySnapshot::default()),
             registry_revision: watch::Sender::new(0),
             large_writes: LargeRequestLimiter::default(),
@@ -171,6 +193,10 @@ impl ServerState {
             (
                 ServerTask::PolicyController,
                 policies::controller::start(self, shutdown()).await?,
+            ),
+            (
+                ServerTask::RoleController,
+                rbac::controller::start(self, shutdown()).await?,
             ),
             (
                 ServerTask::NamespaceController,
@@ -229,6 +255,7 @@ impl ApiServer {
     /// let request = Request::get("/api/v1/namespaces/default")
     ///     .extension(UserInfo {
     ///         name: "admin".to_owned(),
+    ///         groups: vec!["system:masters".to_owned()],
     ///         ..UserInfo::default()
     ///     })
     ///     .body(Empty::<bytes::Bytes>::new())?;
@@ -256,6 +283,7 @@ impl ApiServer {
             .map_err(OpenError::Store)?;
         let server = Self(ServerState::new(store, options));
         system_namespaces::create_missing(&server.0).await?;
+        rbac::bootstrap::create_missing(&server.0).await?;
         server
             .0
             .start_controllers()
@@ -275,6 +303,12 @@ impl ApiServer {
             // The store was closed.
             Ok(()) => std::future::pending().await,
         }
+    }
+
+    /// Decides, by the roles and bindings in force, whether a user may do
+    /// something. Never waits.
+    pub fn authorize(&self, user: &UserInfo, request: &AccessRequest<'_>) -> AccessOutcome {
+        self.0.rbac.load().authorize(user, request)
     }
 
     /// Ends all watches cleanly; later watches end at once. All other requests

@@ -26,7 +26,9 @@ use crate::user::UserInfo;
 use crate::verbs::context::RequestContext;
 use crate::verbs::{collection, create, delete, get, list, patch, scale, update, watch};
 use crate::warnings::WarningRecorder;
-use crate::{compression, discovery, health, openapi, render, review};
+use crate::{
+    authorization, compression, discovery, health, impersonation, openapi, render, review,
+};
 
 impl<B> tower::Service<Request<B>> for ApiServer
 where
@@ -140,7 +142,14 @@ where
     let Some(user) = parts.extensions.get::<UserInfo>().cloned() else {
         return Err(ApiError::unauthorized());
     };
-    refuse_impersonation(&parts.headers, &user)?;
+    let user = match impersonation::impersonated_user(&server, &parts.headers, &user)? {
+        Some(impersonated) => {
+            request_span::record_user(span, &impersonated);
+            impersonated
+        }
+        None => user,
+    };
+    authorization::check(&server, &user, &parts, &target, &query)?;
     let registry = server.registry.load_full();
     let only_get = || {
         if parts.method == Method::GET {
@@ -192,37 +201,6 @@ where
         }
         RequestTarget::Unknown { group } => Err(unknown(&registry, group.as_deref())),
     }
-}
-
-/// The prefix of all headers that request impersonation.
-const IMPERSONATE: &str = "impersonate-";
-
-/// Refuses impersonation: ignoring the header would grant the user's own rights
-/// to a request for fewer rights.
-fn refuse_impersonation(headers: &HeaderMap, user: &UserInfo) -> Result<(), ApiError> {
-    let Some((name, value)) = headers
-        .iter()
-        .find(|(name, _)| name.as_str().starts_with(IMPERSONATE))
-    else {
-        return Ok(());
-    };
-    let (group, resource) = match name.as_str() {
-        "impersonate-user" => ("", "users"),
-        "impersonate-group" => ("", "groups"),
-        "impersonate-uid" => ("authentication.k8s.io", "uids"),
-        _ => ("authentication.k8s.io", "userextras"),
-    };
-    let subject = String::from_utf8_lossy(value.as_bytes());
-    Err(ApiError::forbidden(
-        group,
-        resource,
-        &subject,
-        &format!(
-            "User {:?} cannot impersonate resource {resource:?} in API group {group:?} at the cluster scope: this server does not support impersonation; leave out {name} (kubectl: --as, --as-group, --as-uid)",
-            user.name
-        ),
-        Vec::new(),
-    ))
 }
 
 /// Returns the 404 of a path in `group`, in the form of that group.

@@ -16,6 +16,8 @@ pub enum ServerTask {
     DefinitionController,
     /// Compiles ValidatingAdmissionPolicies.
     PolicyController,
+    /// Puts roles and bindings in force.
+    RoleController,
     /// Empties and deletes terminating namespaces.
     NamespaceController,
     /// Deletes the dependents of deleted objects.
@@ -26,9 +28,10 @@ pub enum ServerTask {
 
 impl ServerTask {
     /// All tasks.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::DefinitionController,
         Self::PolicyController,
+        Self::RoleController,
         Self::NamespaceController,
         Self::GarbageCollector,
         Self::StorageWriter,
@@ -39,6 +42,7 @@ impl ServerTask {
         match self {
             Self::DefinitionController => "crd-controller",
             Self::PolicyController => "policy-controller",
+            Self::RoleController => "role-controller",
             Self::NamespaceController => "namespace-controller",
             Self::GarbageCollector => "garbage-collector",
             Self::StorageWriter => "storage-writer",

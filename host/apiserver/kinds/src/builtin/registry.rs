@@ -4,8 +4,8 @@
 use std::sync::LazyLock;
 
 use super::{
-    BuiltinKind, KindStrategy, admission_policy, config_map, crd, event, lease, namespace, secret,
-    service_account,
+    BuiltinKind, KindStrategy, admission_policy, config_map, crd, event, lease, namespace, rbac,
+    secret, service_account,
 };
 use crate::kind::{
     KindOrigin, ResourceKind, SUBRESOURCE_VERBS, SubresourceKind, storage_version_hash,
@@ -45,6 +45,10 @@ static KINDS: LazyLock<Vec<BuiltinKind>> = LazyLock::new(|| {
         crd_kind(),
         admission_policy_kind(),
         admission_policy_binding_kind(),
+        role_kind(),
+        cluster_role_kind(),
+        role_binding_kind(),
+        cluster_role_binding_kind(),
         read_only_kind(
             ("resourcequotas", "ResourceQuota", "quota"),
             "io.k8s.api.core.v1.ResourceQuota",
@@ -358,6 +362,78 @@ fn admission_policy_binding_kind() -> BuiltinKind {
             rules,
         )
     }
+}
+
+/// Returns a kind of the group of roles, whose names may be those of users, with
+/// colons.
+fn rbac_kind(
+    names: (&'static str, &str),
+    namespaced: bool,
+    schema: &'static str,
+    rules: KindStrategy,
+) -> BuiltinKind {
+    let (plural, name) = names;
+    let mut kind = namespaced_kind(rbac::GROUP, plural, name, &[]);
+    kind.namespaced = namespaced;
+    BuiltinKind {
+        name_rule: NameValidator::PathSegment,
+        ..builtin_kind(kind, (rbac::GROUP, plural), schema, rules)
+    }
+}
+
+fn role_kind() -> BuiltinKind {
+    let rules = KindStrategy {
+        validate_create: rbac::role::validate,
+        validate_update: rbac::role::validate_update,
+        ..KindStrategy::DEFAULT
+    };
+    rbac_kind(("roles", "Role"), true, "io.k8s.api.rbac.v1.Role", rules)
+}
+
+fn cluster_role_kind() -> BuiltinKind {
+    let rules = KindStrategy {
+        validate_create: rbac::role::validate_cluster_role,
+        validate_update: rbac::role::validate_cluster_role_update,
+        ..KindStrategy::DEFAULT
+    };
+    rbac_kind(
+        ("clusterroles", "ClusterRole"),
+        false,
+        "io.k8s.api.rbac.v1.ClusterRole",
+        rules,
+    )
+}
+
+fn role_binding_kind() -> BuiltinKind {
+    let rules = KindStrategy {
+        prepare_create: rbac::binding::prepare_create,
+        prepare_update: rbac::binding::prepare_update,
+        validate_create: rbac::binding::validate,
+        validate_update: rbac::binding::validate_update,
+        ..KindStrategy::DEFAULT
+    };
+    rbac_kind(
+        ("rolebindings", "RoleBinding"),
+        true,
+        "io.k8s.api.rbac.v1.RoleBinding",
+        rules,
+    )
+}
+
+fn cluster_role_binding_kind() -> BuiltinKind {
+    let rules = KindStrategy {
+        prepare_create: rbac::binding::prepare_create,
+        prepare_update: rbac::binding::prepare_update,
+        validate_create: rbac::binding::validate_cluster_binding,
+        validate_update: rbac::binding::validate_cluster_binding_update,
+        ..KindStrategy::DEFAULT
+    };
+    rbac_kind(
+        ("clusterrolebindings", "ClusterRoleBinding"),
+        false,
+        "io.k8s.api.rbac.v1.ClusterRoleBinding",
+        rules,
+    )
 }
 
 #[cfg(test)]
