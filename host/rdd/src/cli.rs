@@ -20,7 +20,10 @@ use crate::output::{self, OutputArgs, OutputError};
 use crate::plugin_dirs::PluginDirArgs;
 use crate::plugins::PluginCommand;
 use crate::state_dir::StateDir;
-use crate::{compiler, completion, ctl, exec, logs, man_pages, plugins, serve, status, version};
+use crate::tokens::TokenCommand;
+use crate::{
+    compiler, completion, ctl, exec, logs, man_pages, plugins, serve, status, tokens, version,
+};
 
 /// Serve a container engine as Kubernetes objects, and its logs over WebSockets
 #[derive(Parser)]
@@ -61,6 +64,11 @@ enum Command {
     Dashboard(DashboardArgs),
     /// Execute a command in a running container
     Exec(exec::ExecArgs),
+    /// Create, list, and revoke tokens with fewer rights than that of the instance
+    Token {
+        #[command(subcommand)]
+        command: TokenCommand,
+    },
     /// Install, show, and remove engine backends
     Plugin {
         #[command(subcommand)]
@@ -240,6 +248,7 @@ async fn dispatch(cli: Cli) -> Result<ExitCode> {
         Command::Logs(args) => logs::run(&state_dir, args).await,
         Command::Dashboard(args) => dashboard::run(&state_dir, args).await,
         Command::Exec(args) => exec::run(&state_dir, args).await,
+        Command::Token { command } => tokens::run(&state_dir, command).await,
         Command::Plugin { command } => plugins::run(&state_dir, command).await,
         Command::Start(args) => act(ActionName::Start, args).await,
         Command::Stop(args) => act(ActionName::Stop, args).await,

@@ -14,7 +14,7 @@ use common::{PAGE_HEADERS, TestPage};
 #[tokio::test]
 async fn a_code_is_traded_for_a_session_once() {
     let page = TestPage::start().await;
-    let code = page.sessions.create_code().unwrap();
+    let code = page.create_code();
     let body = format!(r#"{{"code":"{code}"}}"#);
     let response = page.post("/ui/session", "", &body).await;
     assert_eq!(response.status, 201, "{response:?}");
@@ -48,7 +48,7 @@ async fn a_session_also_authenticates_with_the_subprotocol_of_browsers() {
 #[tokio::test]
 async fn a_code_that_is_too_old_unknown_or_malformed_begins_no_session() {
     let page = TestPage::start().await;
-    let code = page.sessions.create_code().unwrap();
+    let code = page.create_code();
     tokio::time::pause();
     tokio::time::advance(Duration::from_secs(60)).await;
     tokio::time::resume();
@@ -65,7 +65,7 @@ async fn a_code_that_is_too_old_unknown_or_malformed_begins_no_session() {
 async fn every_session_and_every_code_ends_with_a_revocation() {
     let page = TestPage::start().await;
     let bearer = format!("authorization: Bearer {}\r\n", page.sign_in());
-    let code = page.sessions.create_code().unwrap();
+    let code = page.create_code();
     assert_eq!(
         page.send("DELETE", "/ui/sessions", "", "").await.status,
         401
@@ -97,7 +97,7 @@ async fn codes_are_for_users_with_credentials() {
 #[tokio::test]
 async fn another_host_or_origin_gets_nothing() {
     let page = TestPage::start().await;
-    let code = page.sessions.create_code().unwrap();
+    let code = page.create_code();
     let bearer = format!("authorization: Bearer {}\r\n", page.sign_in());
     let port = page.address.port();
     for headers in [
@@ -193,7 +193,7 @@ async fn neither_code_nor_token_is_logged() {
         .finish();
     let _default = tracing::subscriber::set_default(subscriber);
     let page = TestPage::start().await;
-    let code = page.sessions.create_code().unwrap();
+    let code = page.create_code();
     let body = format!(r#"{{"code":"{code}"}}"#);
     let response = page.post("/ui/session", "", &body).await;
     let token = response.json()["token"].as_str().unwrap().to_owned();

@@ -54,7 +54,7 @@ pub(crate) struct RoleLookupError {
 
 /// The rules that apply to a user, and the roles that are missing.
 #[derive(Debug, Default)]
-pub(crate) struct UserRules {
+pub(crate) struct RuleList {
     pub(crate) rules: Vec<RuleEntry>,
     pub(crate) errors: Vec<RoleLookupError>,
 }
@@ -175,8 +175,8 @@ impl RbacSnapshot {
 
     /// Returns the rules that apply to a user in a namespace, or in all of them if
     /// it is empty.
-    pub(crate) fn rules_for(&self, user: &UserInfo, namespace: &str) -> UserRules {
-        let mut found = UserRules::default();
+    pub(crate) fn rules_for(&self, user: &UserInfo, namespace: &str) -> RuleList {
+        let mut found = RuleList::default();
         for grant in self.grants(user, namespace) {
             match grant.rules {
                 Ok(rules) => found.rules.extend(rules.iter().cloned()),
