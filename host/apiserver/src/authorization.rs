@@ -5,7 +5,8 @@ use http::request::Parts;
 
 use crate::path::{RequestTarget, ResourcePath};
 use crate::query::QueryParams;
-use crate::rbac::{AccessRequest, ResourceAccessRequest};
+use crate::audit::RequestRecord;
+use crate::rbac::{AccessOutcome, AccessRequest, ResourceAccessRequest};
 use crate::request_verb::requested_verb;
 use crate::selectors::field::FieldSelector;
 use crate::server::ServerState;
@@ -23,6 +24,7 @@ pub(crate) fn check(
     parts: &Parts,
     target: &RequestTarget,
     query: &QueryParams,
+    record: &RequestRecord,
 ) -> Result<(), ApiError> {
     let verb = parts.method.as_str().to_ascii_lowercase();
     let selected = selected_name(query);
@@ -40,7 +42,9 @@ pub(crate) fn check(
             path: parts.uri.path(),
         },
     };
-    decide(server, user, &request)
+    let outcome = server.rbac.load().authorize(user, &request);
+    let outcome = record.outcome.get_or_init(|| outcome);
+    as_result(user, &request, outcome)
 }
 
 /// Checks that a request that would create an object without being a POST, such
@@ -50,15 +54,15 @@ pub(crate) fn check(
 /// 403 in the words of kube-apiserver.
 pub(crate) fn check_create(ctx: &RequestContext) -> Result<(), ApiError> {
     let request = resource_request(&ctx.path, "create", None);
-    decide(&ctx.server, &ctx.user, &request)
+    let outcome = ctx.server.rbac.load().authorize(&ctx.user, &request);
+    as_result(&ctx.user, &request, &outcome)
 }
 
-fn decide(
-    server: &ServerState,
+fn as_result(
     user: &UserInfo,
     request: &AccessRequest<'_>,
+    outcome: &AccessOutcome,
 ) -> Result<(), ApiError> {
-    let outcome = server.rbac.load().authorize(user, request);
     match outcome.allowed {
         true => Ok(()),
         false => Err(request.denial(user, &outcome.reason)),

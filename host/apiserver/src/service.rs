@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -12,6 +12,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use tracing::{Instrument as _, Span};
 
+use crate::audit::{AuditEvent, AuditLevel, RequestRecord};
 use crate::body::ResponseBody;
 use crate::limits::{self, MAX_BODY_BYTES};
 use crate::negotiate::{self, EndpointKind, ResponseFormat};
@@ -79,18 +80,31 @@ where
     let query = QueryParams::parse(parts.uri.query());
     let is_head = parts.method == Method::HEAD;
     let audit_id = audit_id(&parts.headers);
+    let record = RequestRecord::new(audit_level(&server) == Some(AuditLevel::Request));
+    let event = server.audit.as_ref().map(|queue| {
+        let id = audit_id.to_str().unwrap_or_default();
+        AuditEvent::of_request(&parts, id, queue.level, server.clock.now())
+    });
     let plain = negotiate::document_format(&parts.headers, &query);
-    let (metrics, verb) = (server.metrics.clone(), OnceLock::new());
-    let mut response = route(server, parts, query, plain, body, span, &verb)
+    let state = Arc::clone(&server);
+    let mut response = route(server, parts, query, plain, body, span, &record)
         .await
         .unwrap_or_else(|error| render::error(&error, plain));
     // A request that was rejected before it was routed has no verb.
-    metrics.record(verb.get().copied().unwrap_or_default(), response.status());
+    let verb = record.verb.get().copied().unwrap_or_default();
+    state.metrics.record(verb, response.status());
+    if let (Some(queue), Some(event)) = (&state.audit, event) {
+        queue.push(event.with_response(record, response.status(), state.clock.now()));
+    }
     response.headers_mut().insert(AUDIT_ID, audit_id);
     if is_head {
         *response.body_mut() = ResponseBody::empty();
     }
     response
+}
+
+fn audit_level(server: &ServerState) -> Option<AuditLevel> {
+    server.audit.as_ref().map(|queue| queue.level)
 }
 
 /// The header with the ID of a request, under which other logs name it.
@@ -132,7 +146,7 @@ async fn route<B>(
     format: ResponseFormat,
     body: B,
     span: &Span,
-    recorded_verb: &OnceLock<&'static str>,
+    record: &RequestRecord,
 ) -> Result<Response<ResponseBody>, ApiError>
 where
     B: http_body::Body<Data = Bytes> + Send,
@@ -145,11 +159,12 @@ where
     let user = match impersonation::impersonated_user(&server, &parts.headers, &user)? {
         Some(impersonated) => {
             request_span::record_user(span, &impersonated);
+            record.impersonated.get_or_init(|| impersonated.clone());
             impersonated
         }
         None => user,
     };
-    authorization::check(&server, &user, &parts, &target, &query)?;
+    authorization::check(&server, &user, &parts, &target, &query, record)?;
     let registry = server.registry.load_full();
     let only_get = || {
         if parts.method == Method::GET {
@@ -164,7 +179,7 @@ where
     match target {
         RequestTarget::Resource(path) => {
             let caller = Caller { user, span };
-            resource(server, parts, query, path, caller, body, recorded_verb).await
+            resource(server, parts, query, path, caller, body, record).await
         }
         RequestTarget::Root => Ok(render::value(200, &discovery::root(&registry), format)),
         RequestTarget::Version => {
@@ -226,7 +241,7 @@ async fn resource<B>(
     path: ResourcePath,
     Caller { user, span }: Caller<'_>,
     body: B,
-    recorded_verb: &OnceLock<&'static str>,
+    record: &RequestRecord,
 ) -> Result<Response<ResponseBody>, ApiError>
 where
     B: http_body::Body<Data = Bytes> + Send,
@@ -234,9 +249,10 @@ where
 {
     if review::is_review(&path) {
         request_span::record_resource(span, "create", &path);
-        recorded_verb.get_or_init(|| "create");
+        record.verb.get_or_init(|| "create");
         let format = negotiate::format(&parts.headers, &query, EndpointKind::Builtin)?;
         let body = read_body(body).await?;
+        record.keep_body(&path, &parts.headers, &body);
         return review::respond(&server, &path, &parts, &user, &body, format).await;
     }
     let registry = server.registry.load_full();
@@ -248,7 +264,7 @@ where
     };
     let verb = RequestVerb::determine(&parts, &path, &resource, &query)?;
     request_span::record_resource(span, verb.name(), &path);
-    recorded_verb.get_or_init(|| verb.name());
+    record.verb.get_or_init(|| verb.name());
     let endpoint = match (resource.is_builtin(), verb) {
         (true, RequestVerb::Watch) => EndpointKind::BuiltinWatch,
         (true, _) => EndpointKind::Builtin,
@@ -273,6 +289,9 @@ where
     } else {
         Ok(Bytes::new())
     };
+    if let Ok(body) = &body {
+        record.keep_body(&call.path, &call.headers, body);
+    }
     let call = Arc::new(call);
     let result = match body {
         Ok(body) if is_large(&call, verb, &body) => {

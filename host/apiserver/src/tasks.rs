@@ -22,18 +22,21 @@ pub enum ServerTask {
     NamespaceController,
     /// Deletes the dependents of deleted objects.
     GarbageCollector,
+    /// Writes the audit log, if there is one.
+    AuditLog,
     /// Writes to the database, on a thread.
     StorageWriter,
 }
 
 impl ServerTask {
     /// All tasks.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::DefinitionController,
         Self::PolicyController,
         Self::RoleController,
         Self::NamespaceController,
         Self::GarbageCollector,
+        Self::AuditLog,
         Self::StorageWriter,
     ];
 
@@ -45,6 +48,7 @@ impl ServerTask {
             Self::RoleController => "role-controller",
             Self::NamespaceController => "namespace-controller",
             Self::GarbageCollector => "garbage-collector",
+            Self::AuditLog => "audit-log",
             Self::StorageWriter => "storage-writer",
         }
     }

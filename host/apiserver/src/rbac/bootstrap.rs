@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 
 use super::{AUTHENTICATED_GROUP, GROUP, MASTERS_GROUP};
 use crate::encode::EncodedObject;
-use crate::server::{OpenError, ServerState};
+use crate::open_error::OpenError;
+use crate::server::ServerState;
 use crate::timestamp;
 
 /// A ClusterRole, and the group that has it.

@@ -11,6 +11,8 @@ mod client;
 
 mod admission;
 mod apply;
+mod audit;
+mod authorization;
 mod crud;
 mod definitions;
 mod deletion;

@@ -25,6 +25,7 @@ use super::issued_tokens::{TokenController, TokenReader};
 use super::supervisor::{TaskHandle, TaskSupervisor};
 use super::token_review::ClusterAuthenticator;
 use super::token_roles;
+use crate::cli::AuditArgs;
 use crate::client::KubeClientConfig;
 use crate::state_dir::StateDir;
 
@@ -63,6 +64,7 @@ impl ClusterConnection {
         state_dir: &StateDir,
         token: &BearerToken,
         admission: Vec<Arc<dyn AdmissionPolicy>>,
+        audit: AuditArgs,
     ) -> Result<Self> {
         let path = state_dir.database();
         let tokens = TokenReader::default();
@@ -72,6 +74,7 @@ impl ClusterConnection {
                 issued: tokens.clone(),
             })),
             admission,
+            audit: audit.into_options(),
             reserved_users: vec![DAEMON_USER.to_owned()],
             ..rdd_apiserver::ApiServerOptions::file(&path)
         };
@@ -102,7 +105,12 @@ impl ClusterConnection {
     }
 
     /// Connects to an external cluster.
-    pub(crate) async fn external(path: &Path) -> Result<Self> {
+    pub(crate) async fn external(path: &Path, audit: &AuditArgs) -> Result<Self> {
+        if audit.is_wanted() {
+            bail!(
+                "--audit-log is for the embedded API server; with --kubeconfig, the cluster writes its own audit log"
+            );
+        }
         let context = || format!("cannot use the cluster of --kubeconfig {}", path.display());
         let config = KubeClientConfig::load(path).await.with_context(context)?;
         let client = config.client().with_context(context)?;
