@@ -3,9 +3,9 @@
 
 use http::request::Parts;
 
+use crate::audit::RequestRecord;
 use crate::path::{RequestTarget, ResourcePath};
 use crate::query::QueryParams;
-use crate::audit::RequestRecord;
 use crate::rbac::{AccessOutcome, AccessRequest, ResourceAccessRequest};
 use crate::request_verb::requested_verb;
 use crate::selectors::field::FieldSelector;

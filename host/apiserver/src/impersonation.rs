@@ -100,10 +100,15 @@ fn check(server: &ServerState, user: &UserInfo, requested: &UserInfo) -> Result<
         Some((namespace, name)) => core("serviceaccounts", namespace, name),
         None => core("users", "", &requested.name),
     }];
-    attributes.extend(requested.groups.iter().map(|group| core("groups", "", group)));
-    attributes.extend(extra_values(&requested.extra).map(|(key, value)| {
-        of_attribute("userextras", key, value)
-    }));
+    attributes.extend(
+        requested
+            .groups
+            .iter()
+            .map(|group| core("groups", "", group)),
+    );
+    attributes.extend(
+        extra_values(&requested.extra).map(|(key, value)| of_attribute("userextras", key, value)),
+    );
     if !requested.uid.is_empty() {
         attributes.push(of_attribute("uids", "", &requested.uid));
     }

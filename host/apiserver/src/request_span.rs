@@ -17,6 +17,7 @@ pub(crate) fn new(parts: &Parts) -> Span {
             .extensions
             .get::<UserInfo>()
             .map(|user| user.name.as_str()),
+        impersonated = Empty,
         verb = Empty,
         group = Empty,
         resource = Empty,
@@ -26,9 +27,9 @@ pub(crate) fn new(parts: &Parts) -> Span {
     )
 }
 
-/// Records the user whom a request impersonates, in place of the one who sent it.
-pub(crate) fn record_user(span: &Span, user: &UserInfo) {
-    span.record("user", user.name.as_str());
+/// Records the user whom a request impersonates.
+pub(crate) fn record_impersonated(span: &Span, user: &UserInfo) {
+    span.record("impersonated", user.name.as_str());
 }
 
 /// Records the verb and the path of a request for a resource.

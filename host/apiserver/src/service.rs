@@ -20,7 +20,7 @@ use crate::path::{self, RequestTarget, ResourcePath};
 use crate::query::QueryParams;
 use crate::registry::ResourceRegistry;
 use crate::request_span;
-use crate::request_verb::RequestVerb;
+use crate::request_verb::{RequestVerb, requested_verb};
 use crate::server::{ApiServer, ServerState};
 use crate::status::ApiError;
 use crate::user::UserInfo;
@@ -158,12 +158,19 @@ where
     };
     let user = match impersonation::impersonated_user(&server, &parts.headers, &user)? {
         Some(impersonated) => {
-            request_span::record_user(span, &impersonated);
+            request_span::record_impersonated(span, &impersonated);
             record.impersonated.get_or_init(|| impersonated.clone());
             impersonated
         }
         None => user,
     };
+    match &target {
+        RequestTarget::Resource(path) => {
+            let verb = requested_verb(&parts.method, path, &query);
+            request_span::record_resource(span, verb, path);
+        }
+        _ => request_span::record_non_resource(span, &parts),
+    }
     authorization::check(&server, &user, &parts, &target, &query, record)?;
     let registry = server.registry.load_full();
     let only_get = || {
@@ -173,13 +180,9 @@ where
             Err(ApiError::method_not_allowed())
         }
     };
-    if !matches!(target, RequestTarget::Resource(_)) {
-        request_span::record_non_resource(span, &parts);
-    }
     match target {
         RequestTarget::Resource(path) => {
-            let caller = Caller { user, span };
-            resource(server, parts, query, path, caller, body, record).await
+            resource(server, parts, query, path, user, body, record).await
         }
         RequestTarget::Root => Ok(render::value(200, &discovery::root(&registry), format)),
         RequestTarget::Version => {
@@ -228,18 +231,12 @@ fn unknown(registry: &ResourceRegistry, group: Option<&str>) -> ApiError {
     }
 }
 
-/// Who sent a request, and the span in which it is logged.
-struct Caller<'a> {
-    user: UserInfo,
-    span: &'a Span,
-}
-
 async fn resource<B>(
     server: Arc<ServerState>,
     parts: Parts,
     query: QueryParams,
     path: ResourcePath,
-    Caller { user, span }: Caller<'_>,
+    user: UserInfo,
     body: B,
     record: &RequestRecord,
 ) -> Result<Response<ResponseBody>, ApiError>
@@ -248,7 +245,6 @@ where
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     if review::is_review(&path) {
-        request_span::record_resource(span, "create", &path);
         record.verb.get_or_init(|| "create");
         let format = negotiate::format(&parts.headers, &query, EndpointKind::Builtin)?;
         let body = read_body(body).await?;
@@ -263,7 +259,6 @@ where
         return Err(unknown(&registry, Some(&path.group)));
     };
     let verb = RequestVerb::determine(&parts, &path, &resource, &query)?;
-    request_span::record_resource(span, verb.name(), &path);
     record.verb.get_or_init(|| verb.name());
     let endpoint = match (resource.is_builtin(), verb) {
         (true, RequestVerb::Watch) => EndpointKind::BuiltinWatch,

@@ -9,7 +9,8 @@ use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Limited};
 use rdd_core::{SessionEnd, UserIdentity};
 use rdd_gateway::{
-    ADMIN_GROUP, GatewayBody, PageAccess, PageRoutes, RequestBody, RequestHandler, error_response, text_response,
+    ADMIN_GROUP, GatewayBody, PageAccess, PageRoutes, RequestBody, RequestHandler, error_response,
+    text_response,
 };
 use serde::{Deserialize, Serialize};
 

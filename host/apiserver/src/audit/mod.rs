@@ -14,8 +14,8 @@ mod task;
 use std::path::PathBuf;
 
 pub(crate) use event::AuditEvent;
-pub(crate) use queue::{AuditQueue, AuditReceiver};
-pub(crate) use request_record::{RequestBody, RequestRecord};
+pub(crate) use queue::AuditQueue;
+pub(crate) use request_record::RequestRecord;
 pub(crate) use task::{OpenAuditLog, start};
 
 /// How much of each request the audit log contains. Tokens, and what Secrets and

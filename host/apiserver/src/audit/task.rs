@@ -56,7 +56,7 @@ async fn run(log: OpenAuditLog, clock: Arc<dyn Clock>, shutdown: CancellationTok
         mut receiver,
         mut writer,
     } = log;
-    let mut failures: u64 = 0;
+    let (mut failures, mut losses): (u64, u64) = (0, 0);
     loop {
         let mut batch = Vec::new();
         let is_last = tokio::select! {
@@ -66,9 +66,6 @@ async fn run(log: OpenAuditLog, clock: Arc<dyn Clock>, shutdown: CancellationTok
             () = shutdown.cancelled() => true,
         };
         let lost = receiver.take_lost();
-        if lost > 0 {
-            tracing::warn!(lost, "events are missing in the audit log: its queue was full, or it could not be written");
-        }
         let loss = (lost > 0).then(|| AuditEvent::of_loss(lost, clock.now()));
         let count = batch.len() as u64;
         let outcome;
@@ -79,7 +76,17 @@ async fn run(log: OpenAuditLog, clock: Arc<dyn Clock>, shutdown: CancellationTok
         })
         .await;
         match outcome {
-            Ok(()) => failures = 0,
+            Ok(()) => {
+                failures = 0;
+                losses += u64::from(lost > 0);
+                if lost > 0 && losses.is_power_of_two() {
+                    tracing::warn!(
+                        lost,
+                        losses,
+                        "events are missing in the audit log: its queue was full, or it could not be written"
+                    );
+                }
+            }
             Err(error) => {
                 failures += 1;
                 receiver.add_lost(lost + count);

@@ -152,8 +152,16 @@ mod tests {
             (vec![], both.clone(), false),
             (vec![], RuleEntry::default(), true),
             // All names contain one, and not the other way round.
-            (vec![get.clone()], resources(&["get"], &[""], &["pods"], &["a"]), true),
-            (vec![resources(&["get"], &[""], &["pods"], &["a"])], get.clone(), false),
+            (
+                vec![get.clone()],
+                resources(&["get"], &[""], &["pods"], &["a"]),
+                true,
+            ),
+            (
+                vec![resources(&["get"], &[""], &["pods"], &["a"])],
+                get.clone(),
+                false,
+            ),
             (
                 vec![resources(&["get"], &[""], &["pods"], &["a"])],
                 resources(&["get"], &[""], &["pods"], &["b"]),
@@ -164,13 +172,29 @@ mod tests {
                 resources(&["get"], &[""], &["pods/log"], &[]),
                 true,
             ),
-            (vec![get.clone()], resources(&["get"], &[""], &["pods/log"], &[]), false),
+            (
+                vec![get.clone()],
+                resources(&["get"], &[""], &["pods/log"], &[]),
+                false,
+            ),
             (vec![all.clone()], paths(&["get"], &["/metrics"]), false),
-            (vec![paths(&["get"], &["/a/*"])], paths(&["get"], &["/a/b"]), true),
-            (vec![paths(&["get"], &["/a/b"])], paths(&["get"], &["/a/*"]), false),
+            (
+                vec![paths(&["get"], &["/a/*"])],
+                paths(&["get"], &["/a/b"]),
+                true,
+            ),
+            (
+                vec![paths(&["get"], &["/a/b"])],
+                paths(&["get"], &["/a/*"]),
+                false,
+            ),
         ] {
             let missing = missing_rights(&held, &[requested.clone()]);
-            assert_eq!(missing.is_empty(), is_held, "{requested} of {held:?}: {missing:?}");
+            assert_eq!(
+                missing.is_empty(),
+                is_held,
+                "{requested} of {held:?}: {missing:?}"
+            );
         }
         assert_eq!(missing_rights(&[get], &[both]), [list]);
     }

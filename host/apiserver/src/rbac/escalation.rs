@@ -111,7 +111,11 @@ fn check_rules(
     }
     let mut texts: Vec<String> = compact(missing).iter().map(ToString::to_string).collect();
     texts.sort();
-    let groups: Vec<String> = user.groups.iter().map(|group| format!("{group:?}")).collect();
+    let groups: Vec<String> = user
+        .groups
+        .iter()
+        .map(|group| format!("{group:?}"))
+        .collect();
     let mut message = format!(
         "user {:?} (groups=[{}]) is attempting to grant RBAC permissions not currently held:\n{}",
         user.name,
@@ -119,7 +123,10 @@ fn check_rules(
         texts.join("\n")
     );
     if !held.errors.is_empty() {
-        message = format!("{message}; resolution errors: {}", join_errors(&held.errors));
+        message = format!(
+            "{message}; resolution errors: {}",
+            join_errors(&held.errors)
+        );
     }
     Err(EscalationError(limits::ellipsize(
         message,

@@ -180,45 +180,93 @@ mod tests {
         for (rule, request, allowed) in [
             (rule_of(json!(["get"]), core(), json!(["pods"])), get, true),
             (rule_of(json!(["*"]), core(), json!(["pods"])), get, true),
-            (rule_of(json!(["list"]), core(), json!(["pods"])), get, false),
+            (
+                rule_of(json!(["list"]), core(), json!(["pods"])),
+                get,
+                false,
+            ),
             (rule_of(json!([]), core(), json!(["pods"])), get, false),
-            (rule_of(json!(["get"]), json!(["*"]), json!(["pods"])), in_apps, true),
-            (rule_of(json!(["get"]), core(), json!(["pods"])), in_apps, false),
-            (rule_of(json!(["get"]), json!([]), json!(["pods"])), get, false),
+            (
+                rule_of(json!(["get"]), json!(["*"]), json!(["pods"])),
+                in_apps,
+                true,
+            ),
+            (
+                rule_of(json!(["get"]), core(), json!(["pods"])),
+                in_apps,
+                false,
+            ),
+            (
+                rule_of(json!(["get"]), json!([]), json!(["pods"])),
+                get,
+                false,
+            ),
             (rule_of(json!(["get"]), core(), json!(["*"])), get, true),
             (rule_of(json!(["get"]), core(), json!(["pod"])), get, false),
             // Subresources are resources of their own.
             (rule_of(json!(["get"]), core(), json!(["pods"])), log, false),
-            (rule_of(json!(["get"]), core(), json!(["pods/log"])), log, true),
-            (rule_of(json!(["get"]), core(), json!(["pods/log"])), get, false),
+            (
+                rule_of(json!(["get"]), core(), json!(["pods/log"])),
+                log,
+                true,
+            ),
+            (
+                rule_of(json!(["get"]), core(), json!(["pods/log"])),
+                get,
+                false,
+            ),
             (rule_of(json!(["get"]), core(), json!(["*"])), log, true),
             (rule_of(json!(["get"]), core(), json!(["*/log"])), log, true),
-            (rule_of(json!(["get"]), core(), json!(["*/log"])), get, false),
-            (rule_of(json!(["get"]), core(), json!(["pods/*"])), log, false),
-            (rule_of(json!(["get"]), core(), json!(["*/exec"])), log, false),
             (
-                rule(json!({"verbs": ["get"], "apiGroups": [""], "resources": ["pods"], "resourceNames": ["a"]})),
+                rule_of(json!(["get"]), core(), json!(["*/log"])),
+                get,
+                false,
+            ),
+            (
+                rule_of(json!(["get"]), core(), json!(["pods/*"])),
+                log,
+                false,
+            ),
+            (
+                rule_of(json!(["get"]), core(), json!(["*/exec"])),
+                log,
+                false,
+            ),
+            (
+                rule(
+                    json!({"verbs": ["get"], "apiGroups": [""], "resources": ["pods"], "resourceNames": ["a"]}),
+                ),
                 get,
                 true,
             ),
             (
-                rule(json!({"verbs": ["get"], "apiGroups": [""], "resources": ["pods"], "resourceNames": ["b"]})),
+                rule(
+                    json!({"verbs": ["get"], "apiGroups": [""], "resources": ["pods"], "resourceNames": ["b"]}),
+                ),
                 get,
                 false,
             ),
             // A collection has no name.
             (
-                rule(json!({"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"], "resourceNames": ["a"]})),
+                rule(
+                    json!({"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"], "resourceNames": ["a"]}),
+                ),
                 collection,
                 false,
             ),
             // Names are no patterns.
             (
-                rule(json!({"verbs": ["get"], "apiGroups": [""], "resources": ["pods"], "resourceNames": ["*"]})),
+                rule(
+                    json!({"verbs": ["get"], "apiGroups": [""], "resources": ["pods"], "resourceNames": ["*"]}),
+                ),
                 get,
                 false,
             ),
-            (rule(json!({"verbs": ["*"], "nonResourceURLs": ["*"]})), get, false),
+            (
+                rule(json!({"verbs": ["*"], "nonResourceURLs": ["*"]})),
+                get,
+                false,
+            ),
         ] {
             let outcome = rule.allows(&AccessRequest::Resource(request));
             assert_eq!(outcome, allowed, "{rule} {request:?}");

@@ -111,7 +111,7 @@ impl std::fmt::Display for SubjectPredicate {
             Self::User(name) => write!(f, "User {name:?}"),
             Self::Group(name) => write!(f, "Group {name:?}"),
             Self::ServiceAccount { namespace, name } => {
-                write!(f, "ServiceAccount {:?}", format!("{name}/{namespace}"))
+                write!(f, "ServiceAccount \"{name}/{namespace}\"")
             }
         }
     }
@@ -245,7 +245,7 @@ impl std::fmt::Display for RoleGrant<'_> {
         let BindingEntry { name, role, .. } = self.binding;
         match self.namespace {
             "" => write!(f, "ClusterRoleBinding {name:?}")?,
-            namespace => write!(f, "RoleBinding {:?}", format!("{name}/{namespace}"))?,
+            namespace => write!(f, "RoleBinding \"{name}/{namespace}\"")?,
         }
         let RoleReference { kind, name } = role;
         write!(f, " of {kind} {name:?} to {}", self.subject)

@@ -34,7 +34,9 @@ async fn each_request_is_an_event() {
     let created = client.post(CONFIG_MAPS, &config_map("a")).await;
     let alice = user("alice", &[]);
     let path = format!("{CONFIG_MAPS}/a?pretty=true");
-    client.send_as(&alice, "GET", &path, &[], &Value::Null).await;
+    client
+        .send_as(&alice, "GET", &path, &[], &Value::Null)
+        .await;
     let headers = [("impersonate-user", "bob")];
     client
         .send_as(&admin(), "GET", "/metrics", &headers, &Value::Null)
@@ -52,7 +54,10 @@ async fn each_request_is_an_event() {
         ("requestURI", json!(CONFIG_MAPS)),
         ("verb", json!("create")),
         ("userAgent", json!("tests/1.0")),
-        ("user", json!({"username": "admin", "groups": ["system:masters"]})),
+        (
+            "user",
+            json!({"username": "admin", "groups": ["system:masters"]}),
+        ),
         (
             "objectRef",
             json!({"resource": "configmaps", "namespace": "default", "apiVersion": "v1"}),
@@ -64,10 +69,16 @@ async fn each_request_is_an_event() {
     let id = created.headers["audit-id"].to_str().unwrap();
     assert_eq!(create["auditID"], id);
     assert!(create["requestObject"].is_null());
-    assert_eq!(create["annotations"]["authorization.k8s.io/decision"], "allow");
+    assert_eq!(
+        create["annotations"]["authorization.k8s.io/decision"],
+        "allow"
+    );
     let refused = &events[1];
     assert_eq!(refused["responseStatus"]["code"], 403);
-    assert_eq!(refused["annotations"]["authorization.k8s.io/decision"], "forbid");
+    assert_eq!(
+        refused["annotations"]["authorization.k8s.io/decision"],
+        "forbid"
+    );
     assert_eq!(refused["requestURI"], path);
     assert_eq!(refused["objectRef"]["name"], "a");
     let impersonated = &events[2];

@@ -100,7 +100,13 @@ async fn a_user_without_roles_gets_the_messages_of_kubernetes() {
         assert_eq!(response.body["message"], message);
     }
     let details = client
-        .send_as(&alice(), "GET", "/api/v1/namespaces/default/secrets/a", &[], &Value::Null)
+        .send_as(
+            &alice(),
+            "GET",
+            "/api/v1/namespaces/default/secrets/a",
+            &[],
+            &Value::Null,
+        )
         .await;
     let expected = json!({"name": "a", "kind": "secrets"});
     assert_eq!(details.body["details"], expected);
@@ -109,8 +115,18 @@ async fn a_user_without_roles_gets_the_messages_of_kubernetes() {
 #[tokio::test]
 async fn every_user_may_discover_what_is_served_and_ask_for_their_rights() {
     let client = TestClient::new().await;
-    for path in ["/api", "/apis", "/apis/apps", "/api/v1", "/version", "/openapi/v3", "/readyz"] {
-        let response = client.send_as(&alice(), "GET", path, &[], &Value::Null).await;
+    for path in [
+        "/api",
+        "/apis",
+        "/apis/apps",
+        "/api/v1",
+        "/version",
+        "/openapi/v3",
+        "/readyz",
+    ] {
+        let response = client
+            .send_as(&alice(), "GET", path, &[], &Value::Null)
+            .await;
         assert_ne!(response.code, 403, "{path}");
     }
     let review = client
@@ -128,14 +144,21 @@ async fn every_user_may_discover_what_is_served_and_ask_for_their_rights() {
         name: "nobody".to_owned(),
         ..UserInfo::default()
     };
-    let response = client.send_as(&nobody, "GET", "/api", &[], &Value::Null).await;
+    let response = client
+        .send_as(&nobody, "GET", "/api", &[], &Value::Null)
+        .await;
     assert_eq!(response.code, 403);
 }
 
 #[tokio::test]
 async fn a_binding_is_in_force_when_its_write_returns_and_ends_with_its_deletion() {
     let client = TestClient::new().await;
-    grant_everywhere(&client, "reader", json!([rule(&["list"], "", &["configmaps"])])).await;
+    grant_everywhere(
+        &client,
+        "reader",
+        json!([rule(&["list"], "", &["configmaps"])]),
+    )
+    .await;
     let list = async || {
         let response = client
             .send_as(&alice(), "GET", "/api/v1/configmaps", &[], &Value::Null)
@@ -156,11 +179,18 @@ async fn a_role_in_a_namespace_allows_nothing_elsewhere() {
     grant_in_default(
         &client,
         "editor",
-        json!([rule(&["get", "create", "list"], "", &["configmaps", "namespaces"])]),
+        json!([rule(
+            &["get", "create", "list"],
+            "",
+            &["configmaps", "namespaces"]
+        )]),
     )
     .await;
     let send = async |method: &str, path: &str, body: Value| {
-        client.send_as(&alice(), method, path, &[], &body).await.code
+        client
+            .send_as(&alice(), method, path, &[], &body)
+            .await
+            .code
     };
     assert_eq!(send("POST", CONFIG_MAPS, config_map("a")).await, 201);
     assert_eq!(send("GET", CONFIG_MAPS, Value::Null).await, 200);
@@ -168,7 +198,10 @@ async fn a_role_in_a_namespace_allows_nothing_elsewhere() {
     assert_eq!(send("POST", elsewhere, config_map("a")).await, 403);
     assert_eq!(send("GET", "/api/v1/configmaps", Value::Null).await, 403);
     // A namespace is within itself.
-    assert_eq!(send("GET", "/api/v1/namespaces/default", Value::Null).await, 200);
+    assert_eq!(
+        send("GET", "/api/v1/namespaces/default", Value::Null).await,
+        200
+    );
     assert_eq!(send("GET", "/api/v1/namespaces", Value::Null).await, 403);
     // Not even an existing object tells that it exists.
     let delete = format!("{CONFIG_MAPS}/a");
@@ -195,10 +228,15 @@ async fn a_rule_with_names_allows_a_collection_that_selects_one_of_them() {
         ("?fieldSelector=metadata.name%3Da", 200),
         ("?fieldSelector=metadata.name%3Db", 403),
         ("?fieldSelector=metadata.name!%3Da", 403),
-        ("?fieldSelector=metadata.name%3Da&fieldSelector=metadata.name%3Db", 200),
+        (
+            "?fieldSelector=metadata.name%3Da&fieldSelector=metadata.name%3Db",
+            200,
+        ),
     ] {
         let path = format!("{CONFIG_MAPS}{query}");
-        let response = client.send_as(&alice(), "GET", &path, &[], &Value::Null).await;
+        let response = client
+            .send_as(&alice(), "GET", &path, &[], &Value::Null)
+            .await;
         assert_eq!(response.code, code, "{query}");
         assert!(!response.text.contains(r#""name":"b""#), "{query}");
     }
@@ -223,7 +261,9 @@ async fn an_apply_or_a_put_that_creates_needs_the_right_to_create() {
         );
         let headers = [("content-type", APPLY)];
         let body = widget(name, json!({"size": 3}));
-        client.send_as(&alice(), "PATCH", &path, &headers, &body).await
+        client
+            .send_as(&alice(), "PATCH", &path, &headers, &body)
+            .await
     };
     let refused = apply("a").await;
     assert_eq!(refused.code, 403, "{}", refused.text);
@@ -235,13 +275,17 @@ async fn an_apply_or_a_put_that_creates_needs_the_right_to_create() {
         .post(crate::client::WIDGETS, &widget("a", json!({"size": 1})))
         .await;
     assert_eq!(apply("a").await.code, 200);
-    let lease = json!({"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": "l"}});
+    let lease =
+        json!({"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": "l"}});
     let path = "/apis/coordination.k8s.io/v1/namespaces/default/leases/l";
     let put = client.send_as(&alice(), "PUT", path, &[], &lease).await;
     assert_eq!(put.code, 403, "{}", put.text);
     assert_eq!(client.put(path, &lease).await.code, 201);
     assert_eq!(
-        client.send_as(&alice(), "PUT", path, &[], &lease).await.code,
+        client
+            .send_as(&alice(), "PUT", path, &[], &lease)
+            .await
+            .code,
         200
     );
 }
@@ -255,20 +299,25 @@ async fn nobody_grants_more_than_they_have() {
         "granter",
         json!([
             rule(&["get", "list"], "", &["configmaps"]),
-            rule(&["create", "update", "patch"], rbac, &["roles", "rolebindings"]),
+            rule(
+                &["create", "update", "patch"],
+                rbac,
+                &["roles", "rolebindings"]
+            ),
         ]),
     )
     .await;
     let roles = format!("{RBAC}/namespaces/default/roles");
-    let role = |name: &str, verbs: &[&str], resources: &[&str]| {
-        json!({"metadata": {"name": name}, "rules": [rule(verbs, "", resources)]})
-    };
-    let post = async |path: &str, body: Value| {
-        client.send_as(&alice(), "POST", path, &[], &body).await
-    };
+    let role = |name: &str, verbs: &[&str], resources: &[&str]| json!({"metadata": {"name": name}, "rules": [rule(verbs, "", resources)]});
+    let post =
+        async |path: &str, body: Value| client.send_as(&alice(), "POST", path, &[], &body).await;
     let held = post(&roles, role("held", &["list"], &["configmaps"])).await;
     assert_eq!(held.code, 201, "{}", held.text);
-    let refused = post(&roles, role("more", &["get", "delete", "create"], &["configmaps"])).await;
+    let refused = post(
+        &roles,
+        role("more", &["get", "delete", "create"], &["configmaps"]),
+    )
+    .await;
     assert_eq!(refused.reason(), (403, "Forbidden"));
     assert_eq!(
         refused.body["message"],
@@ -328,7 +377,10 @@ async fn the_verbs_escalate_and_bind_allow_to_grant_more() {
     grant_in_default(
         &client,
         "granter",
-        json!([rule(&["create", "escalate"], rbac, &["roles", "rolebindings"]), bind]),
+        json!([
+            rule(&["create", "escalate"], rbac, &["roles", "rolebindings"]),
+            bind
+        ]),
     )
     .await;
     let role = json!({"metadata": {"name": "all"}, "rules": [rule(&["*"], "*", &["*"])]});
@@ -344,7 +396,9 @@ async fn the_verbs_escalate_and_bind_allow_to_grant_more() {
     let bound = client.send_as(&alice(), "POST", &path, &[], &binding).await;
     assert_eq!(bound.code, 201, "{}", bound.text);
     let secrets = "/api/v1/namespaces/default/secrets";
-    let listed = client.send_as(&alice(), "GET", secrets, &[], &Value::Null).await;
+    let listed = client
+        .send_as(&alice(), "GET", secrets, &[], &Value::Null)
+        .await;
     assert_eq!(listed.code, 200);
 }
 
@@ -370,12 +424,21 @@ async fn roles_are_validated_and_listed_as_in_kubernetes() {
         response.body["message"],
         r#"ClusterRole.rbac.authorization.k8s.io "a" is invalid: [rules[0].verbs: Required value: verbs must contain at least one value, rules[0].resources: Required value: resource rules must supply at least one resource]"#
     );
-    grant_in_default(&client, "reader", json!([rule(&["get"], "", &["configmaps"])])).await;
+    grant_in_default(
+        &client,
+        "reader",
+        json!([rule(&["get"], "", &["configmaps"])]),
+    )
+    .await;
     let change = json!({"roleRef": {"kind": "Role", "name": "other"}});
     let path = format!("{RBAC}/namespaces/default/rolebindings/reader");
     let changed = client.patch(&path, MERGE, &change).await;
     assert_eq!(changed.reason(), (422, "Invalid"), "{}", changed.text);
-    assert!(changed.text.contains("cannot change roleRef"), "{}", changed.text);
+    assert!(
+        changed.text.contains("cannot change roleRef"),
+        "{}",
+        changed.text
+    );
     let table = client
         .send(
             "GET",
@@ -388,7 +451,12 @@ async fn roles_are_validated_and_listed_as_in_kubernetes() {
     assert_eq!(cells[1], "Role/reader");
     assert_eq!(cells[3], "alice");
     let discovered = client.get(RBAC).await;
-    for kind in ["roles", "rolebindings", "clusterroles", "clusterrolebindings"] {
+    for kind in [
+        "roles",
+        "rolebindings",
+        "clusterroles",
+        "clusterrolebindings",
+    ] {
         assert!(discovered.text.contains(&format!("\"{kind}\"")), "{kind}");
     }
 }

@@ -139,7 +139,10 @@ async fn access_reviews_are_decided_by_the_roles() {
         .await;
     let own = json!({"verbs": ["get"], "apiGroups": [""], "resources": ["pods"]});
     let listed = of_alice.body["status"]["resourceRules"].as_array().unwrap();
-    assert!(listed.contains(&own) && !listed.contains(&all), "{listed:?}");
+    assert!(
+        listed.contains(&own) && !listed.contains(&all),
+        "{listed:?}"
+    );
     let listed = client.get(root).await;
     assert!(
         listed.text.contains("selfsubjectrulesreviews"),

@@ -76,7 +76,9 @@ impl ProtectedObjectsPolicy {
             return Ok(());
         }
         // Whoever may write Secrets must not become an administrator by it.
-        let is_token = request.object.is_some_and(|o| o["type"] == TOKEN_SECRET_TYPE);
+        let is_token = request
+            .object
+            .is_some_and(|o| o["type"] == TOKEN_SECRET_TYPE);
         if is_token && request.group.is_empty() && !is_administrator(request) {
             return Err(AdmissionDenial::Token);
         }

@@ -143,7 +143,15 @@ mod tests {
         for name in ["a", "ci", "grafana-2", &"a".repeat(MAX_NAME_BYTES)] {
             assert_eq!(parse_name(name).as_deref(), Ok(name));
         }
-        for name in ["", "-a", "a-", "A", "a.b", "a b", &"a".repeat(MAX_NAME_BYTES + 1)] {
+        for name in [
+            "",
+            "-a",
+            "a-",
+            "A",
+            "a.b",
+            "a b",
+            &"a".repeat(MAX_NAME_BYTES + 1),
+        ] {
             assert_eq!(parse_name(name), Err(TokenArgumentError::Name), "{name:?}");
         }
         for role in [TokenRole::Viewer, TokenRole::Logs, TokenRole::Admin] {

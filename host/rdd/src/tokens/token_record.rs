@@ -125,10 +125,7 @@ impl TokenRecord {
     pub(crate) fn identity(&self) -> UserIdentity {
         UserIdentity {
             user: format!("rdd:token:{}", self.name),
-            groups: vec![
-                self.role.group().to_owned(),
-                AUTHENTICATED_GROUP.to_owned(),
-            ],
+            groups: vec![self.role.group().to_owned(), AUTHENTICATED_GROUP.to_owned()],
         }
     }
 

@@ -112,7 +112,11 @@ async fn a_token_outlives_the_daemon_and_expires() {
     let mut instance = TestInstance::new();
     instance.start().await;
     let lasting = create(&instance, &["--role", "viewer"]).await;
-    let brief = create(&instance, &["--role", "viewer", "--name", "brief", "--ttl", "2s"]).await;
+    let brief = create(
+        &instance,
+        &["--role", "viewer", "--name", "brief", "--ttl", "2s"],
+    )
+    .await;
     eventually("the token expires", || async {
         match status(&instance, &brief, CONTAINERS, "").await {
             401 => Ok(()),

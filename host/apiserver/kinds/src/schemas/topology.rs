@@ -103,7 +103,11 @@ pub(super) const TOPOLOGIES: [(&str, &str, FieldTopology); 61] = [
     ("PolicyRule", "nonResourceURLs", FieldTopology::AtomicList),
     ("Role", "rules", FieldTopology::AtomicList),
     ("ClusterRole", "rules", FieldTopology::AtomicList),
-    ("AggregationRule", "clusterRoleSelectors", FieldTopology::AtomicList),
+    (
+        "AggregationRule",
+        "clusterRoleSelectors",
+        FieldTopology::AtomicList,
+    ),
     ("RoleBinding", "subjects", FieldTopology::AtomicList),
     ("ClusterRoleBinding", "subjects", FieldTopology::AtomicList),
     ("Subject", "", FieldTopology::AtomicMap),

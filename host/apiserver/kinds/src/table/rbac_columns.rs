@@ -29,7 +29,9 @@ pub(super) fn binding_columns(schema: &str, name: &str) -> Vec<PrinterColumn> {
 
 /// Returns the names of the subjects of one kind.
 fn subjects_cell(binding: &Value, kind: &str) -> Value {
-    let subjects = binding["subjects"].as_array().map_or(&[][..], Vec::as_slice);
+    let subjects = binding["subjects"]
+        .as_array()
+        .map_or(&[][..], Vec::as_slice);
     let names: Vec<String> = subjects
         .iter()
         .filter(|subject| subject["kind"] == kind)

@@ -72,11 +72,20 @@ fn a_binding_matches_its_subjects_where_it_is() {
         (here, account(), user(bot_there, &[]), "here", false),
         (here, account_there(), user(bot_there, &[]), "here", true),
         // Without a namespace, it is nobody's.
-        (everywhere, account(), user("system:serviceaccount::bot", &[]), "", false),
+        (
+            everywhere,
+            account(),
+            user("system:serviceaccount::bot", &[]),
+            "",
+            false,
+        ),
     ] {
         let snapshot = snapshot(resource, namespace, kind, subject.clone());
         let outcome = snapshot.authorize(&user, &pods_in(requested));
-        assert_eq!(outcome.allowed, allowed, "{resource} {subject} {user:?} {requested:?}");
+        assert_eq!(
+            outcome.allowed, allowed,
+            "{resource} {subject} {user:?} {requested:?}"
+        );
     }
 }
 

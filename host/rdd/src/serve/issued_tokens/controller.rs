@@ -64,9 +64,7 @@ impl TokenController {
     /// Fails if the watch ends.
     pub(crate) async fn run(mut self, shutdown: CancellationToken) -> Result<()> {
         let config = watcher::Config::default().fields(&format!("type={TOKEN_SECRET_TYPE}"));
-        let mut events = watcher(self.api.clone(), config)
-            .default_backoff()
-            .boxed();
+        let mut events = watcher(self.api.clone(), config).default_backoff().boxed();
         loop {
             let wait = self.wait_until_work(Timestamp::now());
             tokio::select! {
@@ -176,11 +174,7 @@ impl TokenController {
     async fn finish_revocations(&mut self) {
         for (name, others) in std::mem::take(&mut self.revoked) {
             let patch = Patch::Merge(json!({"metadata": {"finalizers": others}}));
-            match self
-                .api
-                .patch(&name, &PatchParams::default(), &patch)
-                .await
-            {
+            match self.api.patch(&name, &PatchParams::default(), &patch).await {
                 Ok(_) => {}
                 Err(kube::Error::Api(status)) if status.is_not_found() => {}
                 Err(error) => {

@@ -23,9 +23,7 @@ pub(super) struct TokenGrant {
 
 impl FromIterator<TokenGrant> for TokenSnapshot {
     fn from_iter<T: IntoIterator<Item = TokenGrant>>(grants: T) -> Self {
-        let by_digest = grants
-            .into_iter()
-            .map(|grant| (grant.record.digest, grant));
+        let by_digest = grants.into_iter().map(|grant| (grant.record.digest, grant));
         Self(by_digest.collect())
     }
 }

@@ -186,10 +186,7 @@ mod tests {
     #[test]
     fn the_role_of_a_binding_is_fixed_and_of_the_right_kind() {
         let object = binding("Role", json!([]));
-        assert_eq!(
-            fields(&validate_cluster_binding(&object)),
-            ["roleRef.kind"]
-        );
+        assert_eq!(fields(&validate_cluster_binding(&object)), ["roleRef.kind"]);
         let other = binding("ClusterRole", json!([]));
         assert_eq!(fields(&validate_update(&other, &object)), ["roleRef"]);
         assert!(validate_update(&object, &object).is_empty());
