@@ -9,6 +9,9 @@ mod common;
 
 use std::time::Duration;
 
+use rdd_core::{SessionEnd, UserIdentity};
+use rdd_web::SessionGrant;
+
 use common::{PAGE_HEADERS, TestPage};
 
 #[tokio::test]
@@ -79,6 +82,35 @@ async fn every_session_and_every_code_ends_with_a_revocation() {
     assert_eq!(page.get("/apis/x", &bearer).await.status, 401);
     let body = format!(r#"{{"code":"{code}"}}"#);
     assert_eq!(page.post("/ui/session", "", &body).await.status, 401);
+}
+
+#[tokio::test]
+async fn a_session_of_a_user_with_fewer_rights_has_no_more_and_ends_no_others() {
+    let page = TestPage::start().await;
+    let (alive, end) = SessionEnd::channel();
+    let code = page.sessions.create_code(SessionGrant {
+        identity: UserIdentity {
+            user: "viewer".to_owned(),
+            groups: vec!["rdd:viewer".to_owned()],
+        },
+        end: Some(end),
+    });
+    let token = page.sessions.begin_session(&code.unwrap()).unwrap();
+    let bearer = format!("authorization: Bearer {token}\r\n");
+    assert_eq!(page.get("/apis/x", &bearer).await.body, "api viewer");
+    let ended = page.send("DELETE", "/ui/sessions", &bearer, "").await;
+    assert_eq!(ended.status, 403);
+    // A session that it begins is its own.
+    let code = page.post("/ui/codes", &bearer, "").await.json();
+    let body = format!(r#"{{"code":{}}}"#, code["code"]);
+    let session = page.post("/ui/session", "", &body).await.json();
+    let second = session["token"].as_str().unwrap();
+    let second = format!("authorization: Bearer {second}\r\n");
+    assert_eq!(page.get("/apis/x", &second).await.body, "api viewer");
+    drop(alive);
+    for bearer in [bearer, second] {
+        assert_eq!(page.get("/apis/x", &bearer).await.status, 401);
+    }
 }
 
 #[tokio::test]

@@ -4,7 +4,6 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
-use backon::{ConstantBuilder, Retryable as _};
 use clap::Args;
 use jiff::Timestamp;
 use k8s_openapi::api::authentication::v1::{TokenReview, TokenReviewSpec};
@@ -120,18 +119,17 @@ async fn wait_until_accepted(client: Client, token: &BearerToken) -> Result<()> 
         },
         ..TokenReview::default()
     };
-    let ask = || async {
-        let reviewed = reviews.create(&PostParams::default(), &review).await?;
-        let status = reviewed.status.unwrap_or_default();
-        match status.authenticated {
-            Some(true) => Ok(()),
-            _ => bail!("the daemon does not accept the token yet"),
+    for _ in 0..ACCEPT_ATTEMPTS {
+        let reviewed = reviews
+            .create(&PostParams::default(), &review)
+            .await
+            .context("cannot ask whether the daemon accepts the token")?;
+        if reviewed.status.unwrap_or_default().authenticated == Some(true) {
+            return Ok(());
         }
-    };
-    let policy = ConstantBuilder::default()
-        .with_delay(ACCEPT_INTERVAL)
-        .with_max_times(ACCEPT_ATTEMPTS);
-    ask.retry(policy).await
+        tokio::time::sleep(ACCEPT_INTERVAL).await;
+    }
+    bail!("the token is stored, but the daemon does not accept it; its log says why")
 }
 
 #[cfg(test)]

@@ -4,7 +4,6 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
-use backon::{ConstantBuilder, Retryable as _};
 use clap::Args;
 use kube::Client;
 use kube::api::DeleteParams;
@@ -38,15 +37,15 @@ pub(super) async fn run(client: Client, args: TokenRevokeArgs) -> Result<ExitCod
         }
         Err(error) => return Err(error).context("cannot revoke the token"),
     }
-    let is_gone = || async {
-        match secrets.get_opt(&secret).await? {
-            None => Ok(()),
-            Some(_) => bail!("the daemon has not ended the token yet"),
+    for _ in 0..END_ATTEMPTS {
+        let stored = secrets.get_opt(&secret).await;
+        if stored
+            .context("cannot ask whether the token has ended")?
+            .is_none()
+        {
+            return Ok(ExitCode::SUCCESS);
         }
-    };
-    let policy = ConstantBuilder::default()
-        .with_delay(END_INTERVAL)
-        .with_max_times(END_ATTEMPTS);
-    is_gone.retry(policy).await?;
-    Ok(ExitCode::SUCCESS)
+        tokio::time::sleep(END_INTERVAL).await;
+    }
+    bail!("the token is to be revoked, but the daemon has not ended it; its log says why")
 }
