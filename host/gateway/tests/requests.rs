@@ -109,7 +109,11 @@ async fn impersonation_is_refused_beside_the_api() {
         ("/metrics", "403"),
         ("/passthrough/engine/logs/x", "403"),
     ] {
-        assert_eq!(status(&gateway.send(path, &headers).await), expected, "{path}");
+        assert_eq!(
+            status(&gateway.send(path, &headers).await),
+            expected,
+            "{path}"
+        );
         let own = gateway.send(path, &gateway.bearer()).await;
         assert_eq!(status(&own), "200", "{path}");
     }

@@ -18,6 +18,7 @@ mod definitions;
 mod deletion;
 mod discovery;
 mod encodings;
+mod escalation;
 mod garbage;
 mod impersonation;
 mod limits;

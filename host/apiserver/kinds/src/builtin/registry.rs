@@ -45,10 +45,10 @@ static KINDS: LazyLock<Vec<BuiltinKind>> = LazyLock::new(|| {
         crd_kind(),
         admission_policy_kind(),
         admission_policy_binding_kind(),
-        role_kind(),
-        cluster_role_kind(),
-        role_binding_kind(),
-        cluster_role_binding_kind(),
+        rbac::kinds::role(),
+        rbac::kinds::cluster_role(),
+        rbac::kinds::role_binding(),
+        rbac::kinds::cluster_role_binding(),
         read_only_kind(
             ("resourcequotas", "ResourceQuota", "quota"),
             "io.k8s.api.core.v1.ResourceQuota",
@@ -87,7 +87,7 @@ pub fn find(group: &str, version: &str, plural: &str) -> Option<&'static Builtin
 }
 
 /// Returns a namespaced kind of version v1 that has every verb.
-fn namespaced_kind(group: &str, plural: &str, kind: &str, short_names: &[&str]) -> ResourceKind {
+pub(super) fn namespaced_kind(group: &str, plural: &str, kind: &str, short_names: &[&str]) -> ResourceKind {
     ResourceKind {
         group: group.into(),
         version: "v1".into(),
@@ -121,7 +121,7 @@ fn subresource(parent: &ResourceKind, name: &str, verbs: &[&'static str]) -> Sub
 
 /// Returns a kind with the properties that most kinds have. Its names are DNS
 /// subdomains.
-fn builtin_kind(
+pub(super) fn builtin_kind(
     kind: ResourceKind,
     storage: (&'static str, &'static str),
     schema: &'static str,
@@ -362,78 +362,6 @@ fn admission_policy_binding_kind() -> BuiltinKind {
             rules,
         )
     }
-}
-
-/// Returns a kind of the group of roles, whose names may be those of users, with
-/// colons.
-fn rbac_kind(
-    names: (&'static str, &str),
-    namespaced: bool,
-    schema: &'static str,
-    rules: KindStrategy,
-) -> BuiltinKind {
-    let (plural, name) = names;
-    let mut kind = namespaced_kind(rbac::GROUP, plural, name, &[]);
-    kind.namespaced = namespaced;
-    BuiltinKind {
-        name_rule: NameValidator::PathSegment,
-        ..builtin_kind(kind, (rbac::GROUP, plural), schema, rules)
-    }
-}
-
-fn role_kind() -> BuiltinKind {
-    let rules = KindStrategy {
-        validate_create: rbac::role::validate,
-        validate_update: rbac::role::validate_update,
-        ..KindStrategy::DEFAULT
-    };
-    rbac_kind(("roles", "Role"), true, "io.k8s.api.rbac.v1.Role", rules)
-}
-
-fn cluster_role_kind() -> BuiltinKind {
-    let rules = KindStrategy {
-        validate_create: rbac::role::validate_cluster_role,
-        validate_update: rbac::role::validate_cluster_role_update,
-        ..KindStrategy::DEFAULT
-    };
-    rbac_kind(
-        ("clusterroles", "ClusterRole"),
-        false,
-        "io.k8s.api.rbac.v1.ClusterRole",
-        rules,
-    )
-}
-
-fn role_binding_kind() -> BuiltinKind {
-    let rules = KindStrategy {
-        prepare_create: rbac::binding::prepare_create,
-        prepare_update: rbac::binding::prepare_update,
-        validate_create: rbac::binding::validate,
-        validate_update: rbac::binding::validate_update,
-        ..KindStrategy::DEFAULT
-    };
-    rbac_kind(
-        ("rolebindings", "RoleBinding"),
-        true,
-        "io.k8s.api.rbac.v1.RoleBinding",
-        rules,
-    )
-}
-
-fn cluster_role_binding_kind() -> BuiltinKind {
-    let rules = KindStrategy {
-        prepare_create: rbac::binding::prepare_create,
-        prepare_update: rbac::binding::prepare_update,
-        validate_create: rbac::binding::validate_cluster_binding,
-        validate_update: rbac::binding::validate_cluster_binding_update,
-        ..KindStrategy::DEFAULT
-    };
-    rbac_kind(
-        ("clusterrolebindings", "ClusterRoleBinding"),
-        false,
-        "io.k8s.api.rbac.v1.ClusterRoleBinding",
-        rules,
-    )
 }
 
 #[cfg(test)]

@@ -1,7 +1,9 @@
 //! The strategies of roles and of their bindings.
 
-pub(super) mod binding;
-pub(super) mod role;
+pub(super) mod kinds;
+
+mod binding;
+mod role;
 
 use rdd_apiserver_schema::FieldError;
 use rdd_apiserver_schema::names::validate_path_segment;
@@ -10,7 +12,7 @@ use serde_json::Value;
 use super::field_errors::{invalid_for_each, required};
 
 /// The group of roles and bindings.
-pub(super) const GROUP: &str = "rbac.authorization.k8s.io";
+const GROUP: &str = "rbac.authorization.k8s.io";
 
 /// Returns the items of a list; none if the field is not a list.
 fn items<'v>(object: &'v Value, field: &str) -> &'v [Value] {
