@@ -47,7 +47,9 @@ impl AuditEvent {
         let agent = parts.headers.get(USER_AGENT).and_then(|a| a.to_str().ok());
         let text = |text: &str| limits::ellipsize(text.to_owned(), MAX_TEXT_BYTES);
         let mut event = Self::new(audit_id, level, received_at);
-        event.set("requestURI", text(&parts.uri.to_string()).into());
+        // Without the host, which HTTP/2 has in it.
+        let uri = parts.uri.path_and_query().map_or("", |uri| uri.as_str());
+        event.set("requestURI", text(uri).into());
         event.set("user", user.map_or_else(|| json!({}), UserInfo::to_value));
         if let Some(agent) = agent {
             event.set("userAgent", text(agent).into());

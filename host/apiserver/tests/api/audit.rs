@@ -34,9 +34,9 @@ async fn each_request_is_an_event() {
     let created = client.post(CONFIG_MAPS, &config_map("a")).await;
     let alice = user("alice", &[]);
     let path = format!("{CONFIG_MAPS}/a?pretty=true");
-    client
-        .send_as(&alice, "GET", &path, &[], &Value::Null)
-        .await;
+    // As in a request over HTTP/2.
+    let uri = format!("https://localhost{path}");
+    client.send_as(&alice, "GET", &uri, &[], &Value::Null).await;
     let headers = [("impersonate-user", "bob")];
     client
         .send_as(&admin(), "GET", "/metrics", &headers, &Value::Null)

@@ -14,6 +14,9 @@ use rdd_gateway::BearerToken;
 use super::{TokenDigest, TokenRecord, TokenRole, secrets};
 use crate::output;
 
+/// The beginning of each token: people and programs that look for secrets recognize
+/// it, and no token is taken for an option.
+const TOKEN_PREFIX: &str = "rdd_";
 /// The longest name: the name of its Secret is a DNS subdomain, and the name of its
 /// user appears in messages.
 const MAX_NAME_BYTES: usize = 50;
@@ -75,12 +78,12 @@ pub(super) fn parse_name(text: &str) -> Result<String, TokenArgumentError> {
 /// Creates a token, and prints it once the daemon accepts it.
 pub(super) async fn run(client: Client, args: TokenCreateArgs) -> Result<ExitCode> {
     let TokenCreateArgs { role, ttl, name } = args;
-    let token = BearerToken::random()?;
+    let token = format!("{TOKEN_PREFIX}{}", BearerToken::random()?.reveal());
     let expires_at = ttl.map(|ttl| Timestamp::now().checked_add(ttl));
     let record = TokenRecord {
         name: name.unwrap_or_else(|| generated_name(role)),
         role,
-        digest: TokenDigest::of(token.reveal()),
+        digest: TokenDigest::of(&token),
         expires_at: expires_at.transpose()?,
         created_at: None,
     };
@@ -96,7 +99,7 @@ pub(super) async fn run(client: Client, args: TokenCreateArgs) -> Result<ExitCod
         Err(error) => return Err(error).context("cannot store the token"),
     }
     wait_until_accepted(client, &token).await?;
-    output::print(&format!("{}\n", token.reveal()))?;
+    output::print(&format!("{token}\n"))?;
     output::print_note(&format!(
         "This is the only time that the token {name:?} is shown; 'rdd token revoke {name}' ends it."
     ));
@@ -110,11 +113,11 @@ fn generated_name(role: TokenRole) -> String {
 }
 
 /// Waits until the daemon accepts the token, so that it works when it is printed.
-async fn wait_until_accepted(client: Client, token: &BearerToken) -> Result<()> {
+async fn wait_until_accepted(client: Client, token: &str) -> Result<()> {
     let reviews: Api<TokenReview> = Api::all(client);
     let review = TokenReview {
         spec: TokenReviewSpec {
-            token: Some(token.reveal().to_owned()),
+            token: Some(token.to_owned()),
             audiences: None,
         },
         ..TokenReview::default()
