@@ -87,7 +87,12 @@ pub fn find(group: &str, version: &str, plural: &str) -> Option<&'static Builtin
 }
 
 /// Returns a namespaced kind of version v1 that has every verb.
-pub(super) fn namespaced_kind(group: &str, plural: &str, kind: &str, short_names: &[&str]) -> ResourceKind {
+pub(super) fn namespaced_kind(
+    group: &str,
+    plural: &str,
+    kind: &str,
+    short_names: &[&str],
+) -> ResourceKind {
     ResourceKind {
         group: group.into(),
         version: "v1".into(),
