@@ -34,12 +34,16 @@ forbidden() { # MESSAGE COMMAND…: the command is forbidden with this message
   kubectl delete namespace made --timeout=30s
 }
 
-@test "auth can-i and whoami work, and --as is rejected" {
+@test "auth can-i and whoami work, also as somebody else" {
   same "$(kubectl auth can-i delete configmaps)" yes
   contains "$(kubectl auth can-i --list)" "*.*"
   contains "$(kubectl auth whoami)" rdd-admin
-  forbidden "cannot impersonate" kubectl get configmaps --as=somebody
-  forbidden "cannot impersonate" kubectl create configmap never --from-literal=a=b --as=somebody --as-group=others
+  same "$(kubectl auth can-i delete configmaps --as=somebody || true)" no
+  contains "$(kubectl auth whoami --as=somebody --as-group=others)" others
+  forbidden 'User "somebody" cannot list resource "configmaps"' kubectl get configmaps --as=somebody
+  forbidden 'User "somebody" cannot create resource "configmaps"' kubectl create configmap never --from-literal=a=b --as=somebody --as-group=others
+  kubectl get configmaps --as=somebody --as-group=system:masters
+  forbidden "nobody can impersonate it" kubectl get configmaps --as=system:rdd
 }
 
 @test "cascading deletions complete" {

@@ -9,9 +9,9 @@
 //! [`ApiServer::open`] has an example.
 //!
 //! The embedder authenticates each request and inserts a [`UserInfo`] as an
-//! extension. All authenticated users may do everything; an
-//! [`AdmissionPolicy`] of the embedder restricts writes, and so do the
-//! ValidatingAdmissionPolicies of clients.
+//! extension. Roles and bindings decide what the user may do; members of
+//! `system:masters` may do everything. An [`AdmissionPolicy`] of the embedder
+//! restricts writes, and so do the ValidatingAdmissionPolicies of clients.
 //!
 //! This crate owns the meaning of requests: paths, verbs, negotiation,
 //! definitions, controllers, and the registry of served resources.
@@ -28,6 +28,9 @@
 //!   it.
 
 mod admission;
+mod authorization;
+mod impersonation;
+mod open_error;
 mod server;
 mod service;
 mod user;
@@ -65,11 +68,13 @@ mod openapi;
 mod registry;
 mod resource;
 
+mod audit;
 mod controller_loop;
 mod crd;
 mod gc;
 mod namespaces;
 mod policies;
+mod rbac;
 mod records;
 mod system_namespaces;
 mod tasks;
@@ -85,12 +90,15 @@ mod metrics;
 pub mod fuzzing;
 
 pub use admission::{AdmissionError, AdmissionOperation, AdmissionPolicy, AdmissionRequest};
+pub use audit::{AuditLevel, AuditOptions};
 pub use body::ResponseBody;
 pub use health::VERSION;
 pub use metrics::{ApiMetrics, RequestLabels};
+pub use open_error::OpenError;
+pub use rbac::{AccessOutcome, AccessRequest, ResourceAccessRequest};
 pub use rdd_apiserver_storage::{Clock, HistoryLimits, SetAsideError, StoreMetrics, SystemClock};
 pub use selectors::{SelectorError, label::LabelSelector};
-pub use server::{ApiServer, ApiServerOptions, OpenError, set_aside};
+pub use server::{ApiServer, ApiServerOptions, set_aside};
 pub use status::{ApiError, StatusCause};
 pub use tasks::ServerTask;
 pub use user::{TokenAuthenticator, TokenReviewError, UserInfo};

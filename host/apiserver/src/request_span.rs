@@ -17,6 +17,7 @@ pub(crate) fn new(parts: &Parts) -> Span {
             .extensions
             .get::<UserInfo>()
             .map(|user| user.name.as_str()),
+        impersonated = Empty,
         verb = Empty,
         group = Empty,
         resource = Empty,
@@ -24,6 +25,11 @@ pub(crate) fn new(parts: &Parts) -> Span {
         name = Empty,
         path = Empty,
     )
+}
+
+/// Records the user whom a request impersonates.
+pub(crate) fn record_impersonated(span: &Span, user: &UserInfo) {
+    span.record("impersonated", user.name.as_str());
 }
 
 /// Records the verb and the path of a request for a resource.

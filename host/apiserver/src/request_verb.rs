@@ -36,6 +36,19 @@ fn method_verb(method: &Method, path: &ResourcePath) -> &'static str {
     }
 }
 
+/// Returns the verb of a request for authorization, whether or not it is served;
+/// empty for methods that no resource has.
+pub(crate) fn requested_verb(
+    method: &Method,
+    path: &ResourcePath,
+    query: &QueryParams,
+) -> &'static str {
+    match method_verb(method, path) {
+        "list" if query.flag("watch") => "watch",
+        verb => verb,
+    }
+}
+
 impl RequestVerb {
     /// Returns the verb as Kubernetes writes it.
     pub(crate) fn name(self) -> &'static str {

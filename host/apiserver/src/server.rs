@@ -5,24 +5,25 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use rdd_apiserver_storage::{
-    Clock, CommitError, HistoryLimits, SetAsideError, Store, StoreOpenError, StoreOptions,
-    SystemClock, WatchError,
+    Clock, HistoryLimits, SetAsideError, Store, StoreOptions, SystemClock, WatchError,
 };
 use tokio::sync::watch;
-use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
 
 use crate::admission::AdmissionPolicy;
+use crate::audit::{self, AuditOptions, AuditQueue, OpenAuditLog};
 use crate::crd;
 use crate::gc;
 use crate::large_requests::LargeRequestLimiter;
 use crate::metrics::ApiMetrics;
 use crate::namespaces;
+use crate::open_error::OpenError;
 use crate::policies::{self, PolicySnapshot};
+use crate::rbac::{self, AccessOutcome, AccessRequest, RbacSnapshot};
 use crate::registry::ResourceRegistry;
 use crate::system_namespaces;
 use crate::tasks::{ControllerSet, ServerTask};
-use crate::user::TokenAuthenticator;
+use crate::user::{TokenAuthenticator, UserInfo};
 
 /// The options of [`ApiServer::open`].
 #[derive(Clone)]
@@ -40,6 +41,10 @@ pub struct ApiServerOptions {
     /// The policies that may refuse writes, in the order in which they are
     /// called.
     pub admission: Vec<Arc<dyn AdmissionPolicy>>,
+    /// The audit log; `None` writes none.
+    pub audit: Option<AuditOptions>,
+    /// The names of users whom nobody may impersonate, such as the embedder's own.
+    pub reserved_users: Vec<String>,
 }
 
 impl ApiServerOptions {
@@ -61,45 +66,9 @@ impl ApiServerOptions {
             address: "127.0.0.1:6443".to_owned(),
             tokens: None,
             admission: Vec::new(),
+            audit: None,
+            reserved_users: Vec::new(),
         }
-    }
-}
-
-/// An error of [`ApiServer::open`].
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum OpenError {
-    /// The store could not be opened.
-    #[error("cannot open the store of the API server")]
-    Store(#[source] StoreOpenError),
-    /// Opening the store panicked, or the runtime shut down.
-    #[error("cannot open the store of the API server")]
-    StoreTask(#[source] JoinError),
-    /// A namespace that each cluster has could not be created.
-    #[error("cannot create namespace {name}")]
-    Namespace {
-        /// The name of the namespace.
-        name: &'static str,
-        /// The error of the store.
-        #[source]
-        source: CommitError,
-    },
-    /// The controllers could not watch the store.
-    #[error("cannot start the controllers of the API server")]
-    Controllers(#[source] WatchError),
-}
-
-impl OpenError {
-    /// Returns whether another process, or another server of this process, has
-    /// opened the database.
-    pub fn is_locked(&self) -> bool {
-        matches!(self, Self::Store(StoreOpenError::Locked { .. }))
-    }
-
-    /// Returns whether the database is damaged. [`set_aside`] renames it, so
-    /// that a new one can be created.
-    pub fn is_damaged(&self) -> bool {
-        matches!(self, Self::Store(StoreOpenError::Damaged { .. }))
     }
 }
 
@@ -120,6 +89,12 @@ pub(crate) struct ServerState {
     pub(crate) address: String,
     pub(crate) tokens: Option<Arc<dyn TokenAuthenticator>>,
     pub(crate) admission: Vec<Arc<dyn AdmissionPolicy>>,
+    pub(crate) audit: Option<AuditQueue>,
+    pub(crate) reserved_users: Vec<String>,
+    /// The roles and bindings in force.
+    pub(crate) rbac: ArcSwap<RbacSnapshot>,
+    /// The revision that `rbac` reflects.
+    pub(crate) rbac_revision: watch::Sender<u64>,
     /// The ValidatingAdmissionPolicies in force.
     pub(crate) policies: ArcSwap<PolicySnapshot>,
     /// The revision up to which `registry` reflects the definitions.
@@ -135,7 +110,11 @@ pub(crate) struct ServerState {
 
 impl ServerState {
     /// Creates the state of a server that serves no resources yet.
-    pub(crate) fn new(store: Store, options: ApiServerOptions) -> Arc<Self> {
+    pub(crate) fn new(
+        store: Store,
+        options: ApiServerOptions,
+        audit: Option<AuditQueue>,
+    ) -> Arc<Self> {
         let ApiServerOptions {
             database: _,
             clock,
@@ -143,6 +122,8 @@ impl ServerState {
             address,
             tokens,
             admission,
+            audit: _,
+            reserved_users,
         } = options;
         Arc::new(Self {
             store,
@@ -151,6 +132,10 @@ impl ServerState {
             address,
             tokens,
             admission,
+            audit,
+            reserved_users,
+            rbac: ArcSwap::from_pointee(RbacSnapshot::default()),
+            rbac_revision: watch::Sender::new(0),
             policies: ArcSwap::from_pointee(PolicySnapshot::default()),
             registry_revision: watch::Sender::new(0),
             large_writes: LargeRequestLimiter::default(),
@@ -171,6 +156,10 @@ impl ServerState {
             (
                 ServerTask::PolicyController,
                 policies::controller::start(self, shutdown()).await?,
+            ),
+            (
+                ServerTask::RoleController,
+                rbac::controller::start(self, shutdown()).await?,
             ),
             (
                 ServerTask::NamespaceController,
@@ -229,6 +218,7 @@ impl ApiServer {
     /// let request = Request::get("/api/v1/namespaces/default")
     ///     .extension(UserInfo {
     ///         name: "admin".to_owned(),
+    ///         groups: vec!["system:masters".to_owned()],
     ///         ..UserInfo::default()
     ///     })
     ///     .body(Empty::<bytes::Bytes>::new())?;
@@ -254,8 +244,20 @@ impl ApiServer {
             .await
             .map_err(OpenError::StoreTask)?
             .map_err(OpenError::Store)?;
-        let server = Self(ServerState::new(store, options));
+        let (queue, log) = match options.audit.clone() {
+            Some(options) => Some(OpenAuditLog::open(options)?),
+            None => None,
+        }
+        .unzip();
+        let server = Self(ServerState::new(store, options, queue));
+        if let Some(log) = log {
+            let controllers = &server.0.controllers;
+            let clock = Arc::clone(&server.0.clock);
+            let task = audit::start(log, clock, controllers.shutdown_token());
+            controllers.supervise(ServerTask::AuditLog, task).await;
+        }
         system_namespaces::create_missing(&server.0).await?;
+        rbac::bootstrap::create_missing(&server.0).await?;
         server
             .0
             .start_controllers()
@@ -275,6 +277,12 @@ impl ApiServer {
             // The store was closed.
             Ok(()) => std::future::pending().await,
         }
+    }
+
+    /// Decides, by the roles and bindings in force, whether a user may do
+    /// something. Never waits.
+    pub fn authorize(&self, user: &UserInfo, request: &AccessRequest<'_>) -> AccessOutcome {
+        self.0.rbac.load().authorize(user, request)
     }
 
     /// Ends all watches cleanly; later watches end at once. All other requests

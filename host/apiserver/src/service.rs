@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -12,6 +12,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use tracing::{Instrument as _, Span};
 
+use crate::audit::{AuditEvent, AuditLevel, RequestRecord};
 use crate::body::ResponseBody;
 use crate::limits::{self, MAX_BODY_BYTES};
 use crate::negotiate::{self, EndpointKind, ResponseFormat};
@@ -19,14 +20,16 @@ use crate::path::{self, RequestTarget, ResourcePath};
 use crate::query::QueryParams;
 use crate::registry::ResourceRegistry;
 use crate::request_span;
-use crate::request_verb::RequestVerb;
+use crate::request_verb::{RequestVerb, requested_verb};
 use crate::server::{ApiServer, ServerState};
 use crate::status::ApiError;
 use crate::user::UserInfo;
 use crate::verbs::context::RequestContext;
 use crate::verbs::{collection, create, delete, get, list, patch, scale, update, watch};
 use crate::warnings::WarningRecorder;
-use crate::{compression, discovery, health, openapi, render, review};
+use crate::{
+    authorization, compression, discovery, health, impersonation, openapi, render, review,
+};
 
 impl<B> tower::Service<Request<B>> for ApiServer
 where
@@ -77,18 +80,31 @@ where
     let query = QueryParams::parse(parts.uri.query());
     let is_head = parts.method == Method::HEAD;
     let audit_id = audit_id(&parts.headers);
+    let record = RequestRecord::new(audit_level(&server) == Some(AuditLevel::Request));
+    let event = server.audit.as_ref().map(|queue| {
+        let id = audit_id.to_str().unwrap_or_default();
+        AuditEvent::of_request(&parts, id, queue.level, server.clock.now())
+    });
     let plain = negotiate::document_format(&parts.headers, &query);
-    let (metrics, verb) = (server.metrics.clone(), OnceLock::new());
-    let mut response = route(server, parts, query, plain, body, span, &verb)
+    let state = Arc::clone(&server);
+    let mut response = route(server, parts, query, plain, body, span, &record)
         .await
         .unwrap_or_else(|error| render::error(&error, plain));
     // A request that was rejected before it was routed has no verb.
-    metrics.record(verb.get().copied().unwrap_or_default(), response.status());
+    let verb = record.verb.get().copied().unwrap_or_default();
+    state.metrics.record(verb, response.status());
+    if let (Some(queue), Some(event)) = (&state.audit, event) {
+        queue.push(event.with_response(record, response.status(), state.clock.now()));
+    }
     response.headers_mut().insert(AUDIT_ID, audit_id);
     if is_head {
         *response.body_mut() = ResponseBody::empty();
     }
     response
+}
+
+fn audit_level(server: &ServerState) -> Option<AuditLevel> {
+    server.audit.as_ref().map(|queue| queue.level)
 }
 
 /// The header with the ID of a request, under which other logs name it.
@@ -130,7 +146,7 @@ async fn route<B>(
     format: ResponseFormat,
     body: B,
     span: &Span,
-    recorded_verb: &OnceLock<&'static str>,
+    record: &RequestRecord,
 ) -> Result<Response<ResponseBody>, ApiError>
 where
     B: http_body::Body<Data = Bytes> + Send,
@@ -140,7 +156,22 @@ where
     let Some(user) = parts.extensions.get::<UserInfo>().cloned() else {
         return Err(ApiError::unauthorized());
     };
-    refuse_impersonation(&parts.headers, &user)?;
+    let user = match impersonation::impersonated_user(&server, &parts.headers, &user)? {
+        Some(impersonated) => {
+            request_span::record_impersonated(span, &impersonated);
+            record.impersonated.get_or_init(|| impersonated.clone());
+            impersonated
+        }
+        None => user,
+    };
+    match &target {
+        RequestTarget::Resource(path) => {
+            let verb = requested_verb(&parts.method, path, &query);
+            request_span::record_resource(span, verb, path);
+        }
+        _ => request_span::record_non_resource(span, &parts),
+    }
+    authorization::check(&server, &user, &parts, &target, &query, record)?;
     let registry = server.registry.load_full();
     let only_get = || {
         if parts.method == Method::GET {
@@ -149,13 +180,9 @@ where
             Err(ApiError::method_not_allowed())
         }
     };
-    if !matches!(target, RequestTarget::Resource(_)) {
-        request_span::record_non_resource(span, &parts);
-    }
     match target {
         RequestTarget::Resource(path) => {
-            let caller = Caller { user, span };
-            resource(server, parts, query, path, caller, body, recorded_verb).await
+            resource(server, parts, query, path, user, body, record).await
         }
         RequestTarget::Root => Ok(render::value(200, &discovery::root(&registry), format)),
         RequestTarget::Version => {
@@ -194,37 +221,6 @@ where
     }
 }
 
-/// The prefix of all headers that request impersonation.
-const IMPERSONATE: &str = "impersonate-";
-
-/// Refuses impersonation: ignoring the header would grant the user's own rights
-/// to a request for fewer rights.
-fn refuse_impersonation(headers: &HeaderMap, user: &UserInfo) -> Result<(), ApiError> {
-    let Some((name, value)) = headers
-        .iter()
-        .find(|(name, _)| name.as_str().starts_with(IMPERSONATE))
-    else {
-        return Ok(());
-    };
-    let (group, resource) = match name.as_str() {
-        "impersonate-user" => ("", "users"),
-        "impersonate-group" => ("", "groups"),
-        "impersonate-uid" => ("authentication.k8s.io", "uids"),
-        _ => ("authentication.k8s.io", "userextras"),
-    };
-    let subject = String::from_utf8_lossy(value.as_bytes());
-    Err(ApiError::forbidden(
-        group,
-        resource,
-        &subject,
-        &format!(
-            "User {:?} cannot impersonate resource {resource:?} in API group {group:?} at the cluster scope: this server does not support impersonation; leave out {name} (kubectl: --as, --as-group, --as-uid)",
-            user.name
-        ),
-        Vec::new(),
-    ))
-}
-
 /// Returns the 404 of a path in `group`, in the form of that group.
 fn unknown(registry: &ResourceRegistry, group: Option<&str>) -> ApiError {
     match group {
@@ -235,30 +231,24 @@ fn unknown(registry: &ResourceRegistry, group: Option<&str>) -> ApiError {
     }
 }
 
-/// Who sent a request, and the span in which it is logged.
-struct Caller<'a> {
-    user: UserInfo,
-    span: &'a Span,
-}
-
 async fn resource<B>(
     server: Arc<ServerState>,
     parts: Parts,
     query: QueryParams,
     path: ResourcePath,
-    Caller { user, span }: Caller<'_>,
+    user: UserInfo,
     body: B,
-    recorded_verb: &OnceLock<&'static str>,
+    record: &RequestRecord,
 ) -> Result<Response<ResponseBody>, ApiError>
 where
     B: http_body::Body<Data = Bytes> + Send,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     if review::is_review(&path) {
-        request_span::record_resource(span, "create", &path);
-        recorded_verb.get_or_init(|| "create");
+        record.verb.get_or_init(|| "create");
         let format = negotiate::format(&parts.headers, &query, EndpointKind::Builtin)?;
         let body = read_body(body).await?;
+        record.keep_body(&path, &parts.headers, &body);
         return review::respond(&server, &path, &parts, &user, &body, format).await;
     }
     let registry = server.registry.load_full();
@@ -269,8 +259,7 @@ where
         return Err(unknown(&registry, Some(&path.group)));
     };
     let verb = RequestVerb::determine(&parts, &path, &resource, &query)?;
-    request_span::record_resource(span, verb.name(), &path);
-    recorded_verb.get_or_init(|| verb.name());
+    record.verb.get_or_init(|| verb.name());
     let endpoint = match (resource.is_builtin(), verb) {
         (true, RequestVerb::Watch) => EndpointKind::BuiltinWatch,
         (true, _) => EndpointKind::Builtin,
@@ -295,6 +284,9 @@ where
     } else {
         Ok(Bytes::new())
     };
+    if let Ok(body) = &body {
+        record.keep_body(&call.path, &call.headers, body);
+    }
     let call = Arc::new(call);
     let result = match body {
         Ok(body) if is_large(&call, verb, &body) => {

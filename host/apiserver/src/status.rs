@@ -99,6 +99,11 @@ impl ApiError {
         })
     }
 
+    /// 403 of a path that is not that of a resource.
+    pub(crate) fn forbidden_path(why: &str) -> Self {
+        Self::new(403, "Forbidden", format!("forbidden: {why}")).with_empty_details()
+    }
+
     /// 404: there is no object of the name.
     pub fn not_found(group: &str, resource: &str, name: &str) -> Self {
         Self::new(

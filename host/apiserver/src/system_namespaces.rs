@@ -6,7 +6,8 @@ use rdd_apiserver_storage::{CommitError, RecordChange, WritePrecondition};
 use serde_json::json;
 
 use crate::encode::EncodedObject;
-use crate::server::{OpenError, ServerState};
+use crate::open_error::OpenError;
+use crate::server::ServerState;
 use crate::timestamp;
 
 /// The namespaces that all clients expect.

@@ -16,21 +16,27 @@ pub enum ServerTask {
     DefinitionController,
     /// Compiles ValidatingAdmissionPolicies.
     PolicyController,
+    /// Puts roles and bindings in force.
+    RoleController,
     /// Empties and deletes terminating namespaces.
     NamespaceController,
     /// Deletes the dependents of deleted objects.
     GarbageCollector,
+    /// Writes the audit log, if there is one.
+    AuditLog,
     /// Writes to the database, on a thread.
     StorageWriter,
 }
 
 impl ServerTask {
     /// All tasks.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 7] = [
         Self::DefinitionController,
         Self::PolicyController,
+        Self::RoleController,
         Self::NamespaceController,
         Self::GarbageCollector,
+        Self::AuditLog,
         Self::StorageWriter,
     ];
 
@@ -39,8 +45,10 @@ impl ServerTask {
         match self {
             Self::DefinitionController => "crd-controller",
             Self::PolicyController => "policy-controller",
+            Self::RoleController => "role-controller",
             Self::NamespaceController => "namespace-controller",
             Self::GarbageCollector => "garbage-collector",
+            Self::AuditLog => "audit-log",
             Self::StorageWriter => "storage-writer",
         }
     }

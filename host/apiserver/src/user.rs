@@ -21,6 +21,22 @@ pub struct UserInfo {
     pub extra: BTreeMap<String, Vec<String>>,
 }
 
+/// The beginning of the user names of ServiceAccounts.
+const SERVICE_ACCOUNT_PREFIX: &str = "system:serviceaccount:";
+
+/// Returns the user name of a ServiceAccount.
+pub(crate) fn service_account_name(namespace: &str, name: &str) -> String {
+    format!("{SERVICE_ACCOUNT_PREFIX}{namespace}:{name}")
+}
+
+/// Returns the namespace and the name of the ServiceAccount that a user name
+/// stands for.
+pub(crate) fn parse_service_account(user: &str) -> Option<(&str, &str)> {
+    let (namespace, name) = user.strip_prefix(SERVICE_ACCOUNT_PREFIX)?.split_once(':')?;
+    let is_account = !namespace.is_empty() && !name.is_empty() && !name.contains(':');
+    is_account.then_some((namespace, name))
+}
+
 /// The reason why a token is not valid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]

@@ -21,6 +21,8 @@ pub enum AccessScope {
     ContainerLog,
     /// Runs processes in containers: `create` of `containers/exec`.
     ContainerExec,
+    /// Reads the metrics of the daemon: `get` of the path `/metrics`.
+    DaemonMetrics,
 }
 
 /// The credentials of a request. Never logged.
@@ -62,24 +64,46 @@ pub enum AuthError {
 /// The end of what authenticated a request. Whatever the request opened ends with
 /// it.
 #[derive(Clone, Debug)]
-pub struct SessionEnd(watch::Receiver<()>);
+pub struct SessionEnd {
+    own: watch::Receiver<()>,
+    /// Of what the session was begun with.
+    earlier: Vec<watch::Receiver<()>>,
+}
 
 impl SessionEnd {
     /// Returns the end that comes when the sender is dropped.
     pub fn channel() -> (watch::Sender<()>, Self) {
         let (sender, receiver) = watch::channel(());
-        (sender, Self(receiver))
+        let end = Self {
+            own: receiver,
+            earlier: Vec::new(),
+        };
+        (sender, end)
+    }
+
+    /// Returns an end that comes with this one or with `earlier`, whichever is
+    /// first.
+    #[must_use]
+    pub fn or(mut self, earlier: Self) -> Self {
+        self.earlier.push(earlier.own);
+        self.earlier.extend(earlier.earlier);
+        self
     }
 
     /// Waits for the end.
     pub async fn ended(&mut self) {
-        // Nothing is ever sent.
-        while self.0.changed().await.is_ok() {}
+        let own = std::iter::once(&mut self.own);
+        let ends = own.chain(&mut self.earlier).map(|receiver| {
+            // Nothing is ever sent.
+            Box::pin(async move { while receiver.changed().await.is_ok() {} })
+        });
+        futures::future::select_all(ends).await;
     }
 
     /// Returns whether it has come.
     pub fn has_ended(&self) -> bool {
-        self.0.has_changed().is_err()
+        let mut ends = std::iter::once(&self.own).chain(&self.earlier);
+        ends.any(|receiver| receiver.has_changed().is_err())
     }
 }
 
@@ -92,6 +116,17 @@ pub trait Authenticator: Send + Sync + 'static {
         &self,
         credentials: &Credentials,
     ) -> Option<Result<UserIdentity, AuthError>>;
+
+    /// Checks, without I/O, that an authenticated user may do what `scope` says.
+    /// Where [`authenticate`](Self::authenticate) checks it, there is nothing left
+    /// to check.
+    ///
+    /// # Errors
+    ///
+    /// Fails with [`AuthError::Forbidden`] only.
+    fn authorize(&self, _identity: &UserIdentity, _scope: AccessScope) -> Result<(), AuthError> {
+        Ok(())
+    }
 
     /// Returns the end of the session that the credentials are of. Those that are
     /// valid for as long as the daemon runs have none.
@@ -106,4 +141,32 @@ pub trait Authenticator: Send + Sync + 'static {
         credentials: &Credentials,
         scope: AccessScope,
     ) -> Result<UserIdentity, AuthError>;
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_session_ends_with_the_first_of_its_ends() {
+        for is_own in [true, false] {
+            let (own_sender, own) = SessionEnd::channel();
+            let (earlier_sender, earlier) = SessionEnd::channel();
+            let mut end = own.or(earlier);
+            assert!(!end.has_ended() && end.ended().now_or_never().is_none());
+            let _kept = match is_own {
+                true => {
+                    drop(own_sender);
+                    earlier_sender
+                }
+                false => {
+                    drop(earlier_sender);
+                    own_sender
+                }
+            };
+            assert!(end.has_ended() && end.ended().now_or_never().is_some());
+        }
+    }
 }

@@ -12,9 +12,9 @@ use x509_parser::prelude::FromDer as _;
 use crate::token::BearerToken;
 
 /// The Kubernetes group with full access.
-const ADMIN_GROUP: &str = "system:masters";
+pub const ADMIN_GROUP: &str = "system:masters";
 /// The Kubernetes group of all authenticated users.
-const AUTHENTICATED_GROUP: &str = "system:authenticated";
+pub const AUTHENTICATED_GROUP: &str = "system:authenticated";
 /// The prefix of a subprotocol that carries a token, for browsers, which cannot
 /// set headers on a WebSocket.
 pub(crate) const BEARER_PROTOCOL: &str = "base64url.bearer.authorization.k8s.io.";

@@ -1,5 +1,5 @@
-//! A response body that ends with the session of the browser that requested it, such
-//! as that of a watch.
+//! A response body that ends with the session of the browser, or with the token, that
+//! requested it, such as that of a watch.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};

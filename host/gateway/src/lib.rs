@@ -37,7 +37,7 @@ mod response;
 pub mod fuzzing;
 
 pub use allow_list::{AllowListError, AllowedHost, TrustedOrigin};
-pub use auth::LocalAuthenticator;
+pub use auth::{ADMIN_GROUP, AUTHENTICATED_GROUP, LocalAuthenticator};
 pub use certificates::{CertificateError, CertificateSet};
 pub use health::{DaemonPhase, HealthCheck, HealthReport};
 pub use host_origin_policy::{HostOriginError, HostOriginPolicy};

@@ -187,14 +187,15 @@ impl RequestPipeline {
                 Err(error) => return authentication_failed(&request, &error),
             },
         };
-        let handler = match (page, request.uri().path()) {
-            (Some((handler, _)), _) => handler,
-            (None, "/metrics") => &self.metrics,
+        // The API server authorizes and impersonates by itself.
+        let (handler, scope) = match (page, request.uri().path()) {
+            (Some((handler, _)), _) => (handler, None),
+            (None, "/metrics") => (&self.metrics, Some(AccessScope::DaemonMetrics)),
             (None, path) if path == "/passthrough" || path.starts_with("/passthrough/") => {
-                &self.passthrough
+                (&self.passthrough, Some((self.access_scope)(path)))
             }
             (None, _) => match &self.api {
-                Some(api) => api,
+                Some(api) => (api, None),
                 None => {
                     return reject(
                         &request,
@@ -205,6 +206,14 @@ impl RequestPipeline {
                 }
             },
         };
+        if (page.is_some() || scope.is_some()) && requests_impersonation(request.headers()) {
+            return reject(&request, StatusCode::FORBIDDEN, IMPERSONATION_MESSAGE, None);
+        }
+        if let Some(scope) = scope
+            && let Err(error) = self.authenticator.authorize(&identity, scope)
+        {
+            return authentication_failed(&request, &error);
+        }
         request.extensions_mut().insert(identity);
         if let Some(end) = session_end {
             request.extensions_mut().insert(end.clone());
@@ -230,6 +239,16 @@ impl RequestPipeline {
             Err(never) => match never {},
         }
     }
+}
+
+/// What a request that asks for impersonation gets outside of the Kubernetes API:
+/// ignoring the headers would grant the user's own rights to a request for fewer.
+const IMPERSONATION_MESSAGE: &str = "impersonation is possible for the Kubernetes API only; leave out the Impersonate- headers, or use a token of the other user";
+
+fn requests_impersonation(headers: &HeaderMap) -> bool {
+    headers
+        .keys()
+        .any(|name| name.as_str().starts_with("impersonate-"))
 }
 
 /// Records the user in the request's span, and counts the connection as

@@ -78,12 +78,21 @@ impl BearerToken {
         }
     }
 
-    fn create(path: &Path) -> Result<Self, TokenError> {
+    /// Returns a new token.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the operating system returns no random bytes.
+    pub fn random() -> Result<Self, TokenError> {
         let mut bytes = [0; TOKEN_BYTES];
         ring::rand::SystemRandom::new()
             .fill(&mut bytes)
             .map_err(|_| TokenError::Random)?;
-        let token = Self(URL_SAFE_NO_PAD.encode(bytes));
+        Ok(Self(URL_SAFE_NO_PAD.encode(bytes)))
+    }
+
+    fn create(path: &Path) -> Result<Self, TokenError> {
+        let token = Self::random()?;
         write_private(path, token.0.as_bytes())?;
         Ok(token)
     }

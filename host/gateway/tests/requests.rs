@@ -52,6 +52,78 @@ async fn every_path_returns_503_with_retry_after_until_the_daemon_is_ready() {
     );
 }
 
+/// Allows administrators everything but metrics.
+struct NoMetricsAuthenticator(LocalAuthenticator);
+
+#[async_trait]
+impl Authenticator for NoMetricsAuthenticator {
+    fn authenticate_locally(
+        &self,
+        credentials: &Credentials,
+    ) -> Option<Result<UserIdentity, AuthError>> {
+        Some(self.0.check(credentials))
+    }
+
+    fn authorize(&self, _: &UserIdentity, scope: AccessScope) -> Result<(), AuthError> {
+        match scope {
+            AccessScope::DaemonMetrics => Err(AuthError::Forbidden("no metrics".to_owned())),
+            _ => Ok(()),
+        }
+    }
+
+    async fn authenticate(
+        &self,
+        credentials: &Credentials,
+        _: AccessScope,
+    ) -> Result<UserIdentity, AuthError> {
+        self.0.check(credentials)
+    }
+}
+
+#[tokio::test]
+async fn a_user_gets_403_for_what_the_authenticator_does_not_allow() {
+    let mut gateway = start().await;
+    gateway.become_ready();
+    let local = LocalAuthenticator::new(gateway.token.clone());
+    let second = Gateway::bind(GatewayOptions {
+        authenticator: Arc::new(NoMetricsAuthenticator(local)),
+        ..gateway.options.clone()
+    })
+    .await
+    .unwrap();
+    gateway.address = second.address();
+    tokio::spawn(second.serve(std::future::pending()));
+    for (path, expected) in [
+        ("/metrics", "403"),
+        ("/passthrough/engine/logs/x", "200"),
+        // The API server decides for itself.
+        ("/api", "200"),
+    ] {
+        let response = gateway.send(path, &gateway.bearer()).await;
+        assert_eq!(status(&response), expected, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn impersonation_is_refused_beside_the_api() {
+    let gateway = start().await;
+    gateway.become_ready();
+    let headers = format!("{}impersonate-user: bob\r\n", gateway.bearer());
+    for (path, expected) in [
+        ("/api", "200"),
+        ("/metrics", "403"),
+        ("/passthrough/engine/logs/x", "403"),
+    ] {
+        assert_eq!(
+            status(&gateway.send(path, &headers).await),
+            expected,
+            "{path}"
+        );
+        let own = gateway.send(path, &gateway.bearer()).await;
+        assert_eq!(status(&own), "200", "{path}");
+    }
+}
+
 #[tokio::test]
 async fn every_path_requires_valid_credentials() {
     let gateway = start().await;

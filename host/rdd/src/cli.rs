@@ -11,6 +11,7 @@ use anyhow::Result;
 use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use rdd_api::ActionName;
+use rdd_apiserver::{AuditLevel, AuditOptions};
 use rdd_gateway::{AllowedHost, TrustedOrigin};
 use rdd_web::WebEndpoint;
 
@@ -20,7 +21,10 @@ use crate::output::{self, OutputArgs, OutputError};
 use crate::plugin_dirs::PluginDirArgs;
 use crate::plugins::PluginCommand;
 use crate::state_dir::StateDir;
-use crate::{compiler, completion, ctl, exec, logs, man_pages, plugins, serve, status, version};
+use crate::tokens::TokenCommand;
+use crate::{
+    compiler, completion, ctl, exec, logs, man_pages, plugins, serve, status, tokens, version,
+};
 
 /// Serve a container engine as Kubernetes objects, and its logs over WebSockets
 #[derive(Parser)]
@@ -61,6 +65,11 @@ enum Command {
     Dashboard(DashboardArgs),
     /// Execute a command in a running container
     Exec(exec::ExecArgs),
+    /// Create, list, and revoke tokens with fewer rights than that of the instance
+    Token {
+        #[command(subcommand)]
+        command: TokenCommand,
+    },
     /// Install, show, and remove engine backends
     Plugin {
         #[command(subcommand)]
@@ -168,9 +177,52 @@ pub(crate) struct ServeArgs {
         value_name = "ORIGIN"
     )]
     pub(crate) trusted_origins: Vec<TrustedOrigin>,
+    #[command(flatten)]
+    pub(crate) audit: AuditArgs,
     /// Interval between full listings of the engine, from 1s to 24h, such as 30s or 5m
     #[arg(long, env = "RDD_RESYNC", default_value = "5m", value_name = "DURATION", value_parser = parse_resync_interval)]
     pub(crate) resync: Duration,
+}
+
+/// Options of the audit log.
+#[derive(Args, Clone)]
+pub(crate) struct AuditArgs {
+    /// File with one line of JSON for each request to the Kubernetes API: who asked for what, and what the response was
+    #[arg(long, env = "RDD_AUDIT_LOG", value_name = "FILE")]
+    audit_log: Option<PathBuf>,
+    /// How much of each request the audit log contains
+    #[arg(
+        long,
+        env = "RDD_AUDIT_LEVEL",
+        default_value = "metadata",
+        value_name = "LEVEL"
+    )]
+    audit_level: AuditLogLevel,
+}
+
+/// How much of each request the audit log contains.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum AuditLogLevel {
+    /// User, verb, resource, times, and status code
+    Metadata,
+    /// The bodies of requests as well, except those with secrets
+    Request,
+}
+
+impl AuditArgs {
+    /// Returns whether there is to be an audit log.
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.audit_log.is_some()
+    }
+
+    /// Returns the options of the audit log, if there is to be one.
+    pub(crate) fn into_options(self) -> Option<AuditOptions> {
+        let level = match self.audit_level {
+            AuditLogLevel::Metadata => AuditLevel::Metadata,
+            AuditLogLevel::Request => AuditLevel::Request,
+        };
+        self.audit_log.map(|file| AuditOptions::new(file, level))
+    }
 }
 
 /// Formats of the daemon's log.
@@ -240,6 +292,7 @@ async fn dispatch(cli: Cli) -> Result<ExitCode> {
         Command::Logs(args) => logs::run(&state_dir, args).await,
         Command::Dashboard(args) => dashboard::run(&state_dir, args).await,
         Command::Exec(args) => exec::run(&state_dir, args).await,
+        Command::Token { command } => tokens::run(&state_dir, command).await,
         Command::Plugin { command } => plugins::run(&state_dir, command).await,
         Command::Start(args) => act(ActionName::Start, args).await,
         Command::Stop(args) => act(ActionName::Stop, args).await,

@@ -12,6 +12,7 @@ mod exec;
 mod logs;
 mod plugins;
 mod status;
+mod tokens;
 mod version;
 
 mod completion;

@@ -11,10 +11,15 @@
 //! - Every response forbids framing and scripts of others.
 //!
 //! ```
-//! use rdd_web::SessionStore;
+//! use rdd_core::UserIdentity;
+//! use rdd_web::{SessionGrant, SessionStore};
 //!
+//! let identity = UserIdentity {
+//!     user: "alice".to_owned(),
+//!     groups: Vec::new(),
+//! };
 //! let sessions = SessionStore::default();
-//! let code = sessions.create_code()?;
+//! let code = sessions.create_code(SessionGrant { identity, end: None })?;
 //! let token = sessions.begin_session(&code)?;
 //! assert!(sessions.is_session(&token));
 //! assert!(sessions.begin_session(&code).is_err(), "it was used");
@@ -35,5 +40,5 @@ pub use page_handler::{CODES_PATH, CodeDescription, PageHandler, SESSIONS_PATH};
 pub use response_headers::response_headers;
 pub use secret_token::RandomError;
 pub use session_authenticator::SessionAuthenticator;
-pub use session_store::{CodeError, SessionStore};
+pub use session_store::{CodeError, SessionGrant, SessionStore};
 pub use web_endpoint::{WebEndpoint, WebEndpointError};

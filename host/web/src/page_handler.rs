@@ -4,16 +4,19 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use http::header::{ALLOW, CONTENT_TYPE, HeaderValue, LOCATION};
+use http::request::Parts;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Limited};
+use rdd_core::{SessionEnd, UserIdentity};
 use rdd_gateway::{
-    GatewayBody, PageAccess, PageRoutes, RequestBody, RequestHandler, error_response, text_response,
+    ADMIN_GROUP, GatewayBody, PageAccess, PageRoutes, RequestBody, RequestHandler, error_response,
+    text_response,
 };
 use serde::{Deserialize, Serialize};
 
 use crate::page_files::PageFile;
 use crate::response_headers::response_headers;
-use crate::session_store::{CODE_LIFETIME, CodeError, SessionStore};
+use crate::session_store::{CODE_LIFETIME, CodeError, SessionGrant, SessionStore};
 
 /// Where the page is.
 const PAGE_PATH: &str = "/ui/";
@@ -107,7 +110,13 @@ impl PageHandler {
         }
         match head.uri.path() {
             SESSION_PATH => self.begin_session(&head.headers, body).await,
-            CODES_PATH => self.create_code(&head.headers),
+            CODES_PATH => self.create_code(&head),
+            SESSIONS_PATH if !is_administrator(&head) => error_response(
+                &head.headers,
+                StatusCode::FORBIDDEN,
+                "sessions of others are ended by administrators only; use the token of the instance, or one with the role admin",
+                None,
+            ),
             SESSIONS_PATH => {
                 self.sessions.revoke_all();
                 tracing::info!("the sessions of the page were revoked");
@@ -126,8 +135,14 @@ impl PageHandler {
         }
     }
 
-    fn create_code(&self, headers: &HeaderMap) -> Response<GatewayBody> {
-        match self.sessions.create_code() {
+    fn create_code(&self, head: &Parts) -> Response<GatewayBody> {
+        let headers = &head.headers;
+        // The gateway adds the user to each request that needs credentials.
+        let Some(identity) = head.extensions.get::<UserIdentity>().cloned() else {
+            return internal_error(headers, "the request has no user");
+        };
+        let end = head.extensions.get::<SessionEnd>().cloned();
+        match self.sessions.create_code(SessionGrant { identity, end }) {
             Ok(code) => json_response(
                 StatusCode::CREATED,
                 &CodeDescription {
@@ -160,6 +175,11 @@ impl PageHandler {
             Err(CodeError::Random(error)) => internal_error(headers, &error.to_string()),
         }
     }
+}
+
+fn is_administrator(head: &Parts) -> bool {
+    let identity = head.extensions.get::<UserIdentity>();
+    identity.is_some_and(|identity| identity.groups.iter().any(|group| group == ADMIN_GROUP))
 }
 
 /// Returns which access a path of the page needs.

@@ -4,12 +4,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use rdd_core::{AccessScope, AuthError, Authenticator, Credentials, SessionEnd, UserIdentity};
-use rdd_gateway::LocalAuthenticator;
 
 use crate::session_store::SessionStore;
 
-/// Authenticates sessions as the user of the instance's token, and leaves all
-/// other credentials to another authenticator.
+/// Authenticates sessions as the user who requested their code, and leaves all
+/// other credentials, and what users may do, to another authenticator.
 pub struct SessionAuthenticator {
     sessions: Arc<SessionStore>,
     others: Arc<dyn Authenticator>,
@@ -23,9 +22,7 @@ impl SessionAuthenticator {
 
     fn session(&self, credentials: &Credentials) -> Option<UserIdentity> {
         match credentials {
-            Credentials::Bearer(token) if self.sessions.is_session(token) => {
-                Some(LocalAuthenticator::administrator())
-            }
+            Credentials::Bearer(token) => Some(self.sessions.session(token)?.identity),
             _ => None,
         }
     }
@@ -45,9 +42,16 @@ impl Authenticator for SessionAuthenticator {
 
     fn session_end(&self, credentials: &Credentials) -> Option<SessionEnd> {
         match credentials {
-            Credentials::Bearer(token) => self.sessions.session_end(token),
-            _ => None,
+            Credentials::Bearer(token) => self
+                .sessions
+                .session_end(token)
+                .or_else(|| self.others.session_end(credentials)),
+            _ => self.others.session_end(credentials),
         }
+    }
+
+    fn authorize(&self, identity: &UserIdentity, scope: AccessScope) -> Result<(), AuthError> {
+        self.others.authorize(identity, scope)
     }
 
     async fn authenticate(

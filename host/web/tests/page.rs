@@ -9,12 +9,15 @@ mod common;
 
 use std::time::Duration;
 
+use rdd_core::{SessionEnd, UserIdentity};
+use rdd_web::SessionGrant;
+
 use common::{PAGE_HEADERS, TestPage};
 
 #[tokio::test]
 async fn a_code_is_traded_for_a_session_once() {
     let page = TestPage::start().await;
-    let code = page.sessions.create_code().unwrap();
+    let code = page.create_code();
     let body = format!(r#"{{"code":"{code}"}}"#);
     let response = page.post("/ui/session", "", &body).await;
     assert_eq!(response.status, 201, "{response:?}");
@@ -48,7 +51,7 @@ async fn a_session_also_authenticates_with_the_subprotocol_of_browsers() {
 #[tokio::test]
 async fn a_code_that_is_too_old_unknown_or_malformed_begins_no_session() {
     let page = TestPage::start().await;
-    let code = page.sessions.create_code().unwrap();
+    let code = page.create_code();
     tokio::time::pause();
     tokio::time::advance(Duration::from_secs(60)).await;
     tokio::time::resume();
@@ -65,7 +68,7 @@ async fn a_code_that_is_too_old_unknown_or_malformed_begins_no_session() {
 async fn every_session_and_every_code_ends_with_a_revocation() {
     let page = TestPage::start().await;
     let bearer = format!("authorization: Bearer {}\r\n", page.sign_in());
-    let code = page.sessions.create_code().unwrap();
+    let code = page.create_code();
     assert_eq!(
         page.send("DELETE", "/ui/sessions", "", "").await.status,
         401
@@ -79,6 +82,35 @@ async fn every_session_and_every_code_ends_with_a_revocation() {
     assert_eq!(page.get("/apis/x", &bearer).await.status, 401);
     let body = format!(r#"{{"code":"{code}"}}"#);
     assert_eq!(page.post("/ui/session", "", &body).await.status, 401);
+}
+
+#[tokio::test]
+async fn a_session_of_a_user_with_fewer_rights_has_no_more_and_ends_no_others() {
+    let page = TestPage::start().await;
+    let (alive, end) = SessionEnd::channel();
+    let code = page.sessions.create_code(SessionGrant {
+        identity: UserIdentity {
+            user: "viewer".to_owned(),
+            groups: vec!["rdd:viewer".to_owned()],
+        },
+        end: Some(end),
+    });
+    let token = page.sessions.begin_session(&code.unwrap()).unwrap();
+    let bearer = format!("authorization: Bearer {token}\r\n");
+    assert_eq!(page.get("/apis/x", &bearer).await.body, "api viewer");
+    let ended = page.send("DELETE", "/ui/sessions", &bearer, "").await;
+    assert_eq!(ended.status, 403);
+    // A session that it begins is its own.
+    let code = page.post("/ui/codes", &bearer, "").await.json();
+    let body = format!(r#"{{"code":{}}}"#, code["code"]);
+    let session = page.post("/ui/session", "", &body).await.json();
+    let second = session["token"].as_str().unwrap();
+    let second = format!("authorization: Bearer {second}\r\n");
+    assert_eq!(page.get("/apis/x", &second).await.body, "api viewer");
+    drop(alive);
+    for bearer in [bearer, second] {
+        assert_eq!(page.get("/apis/x", &bearer).await.status, 401);
+    }
 }
 
 #[tokio::test]
@@ -97,7 +129,7 @@ async fn codes_are_for_users_with_credentials() {
 #[tokio::test]
 async fn another_host_or_origin_gets_nothing() {
     let page = TestPage::start().await;
-    let code = page.sessions.create_code().unwrap();
+    let code = page.create_code();
     let bearer = format!("authorization: Bearer {}\r\n", page.sign_in());
     let port = page.address.port();
     for headers in [
@@ -193,7 +225,7 @@ async fn neither_code_nor_token_is_logged() {
         .finish();
     let _default = tracing::subscriber::set_default(subscriber);
     let page = TestPage::start().await;
-    let code = page.sessions.create_code().unwrap();
+    let code = page.create_code();
     let body = format!(r#"{{"code":"{code}"}}"#);
     let response = page.post("/ui/session", "", &body).await;
     let token = response.json()["token"].as_str().unwrap().to_owned();

@@ -1,8 +1,8 @@
 //! Reviews: who a user or the owner of a token is, and what a user may do. They
 //! are computed from the request and not stored.
 //!
-//! There are no roles: all authenticated users may do everything, and the
-//! reviews say so. Admission policies are not called, as in Kubernetes.
+//! Access reviews are decided by the roles and bindings that decide about
+//! requests. Admission policies are not called, as in Kubernetes.
 
 mod access;
 mod authentication;
@@ -52,15 +52,16 @@ pub(crate) async fn respond(
         return Err(ApiError::method_not_allowed());
     }
     let sent = read(review, request, body)?;
+    let rbac = server.rbac.load_full();
     let (spec, status) = match review {
         ReviewKind::SelfSubject => (None, authentication::self_subject(user)),
         ReviewKind::Token => authentication::token_review(server, &sent).await?,
-        ReviewKind::SelfSubjectAccess => access::self_access(&sent)?,
-        ReviewKind::SubjectAccess => access::subject_access(&sent, user, None)?,
+        ReviewKind::SelfSubjectAccess => access::self_access(&rbac, &sent, user)?,
+        ReviewKind::SubjectAccess => access::subject_access(&rbac, &sent, None)?,
         ReviewKind::LocalSubjectAccess => {
-            access::subject_access(&sent, user, path.namespace.as_deref())?
+            access::subject_access(&rbac, &sent, path.namespace.as_deref())?
         }
-        ReviewKind::SelfSubjectRules => access::self_rules(&sent)?,
+        ReviewKind::SelfSubjectRules => access::self_rules(&rbac, &sent, user)?,
     };
     let mut response = json!({
         "kind": review.kind(),

@@ -10,6 +10,7 @@ use super::request_object;
 use super::scale;
 use super::update::{self, ObjectUpdate, UpdateKind};
 use super::write_options::{FieldValidation, WriteOptions};
+use crate::authorization;
 use crate::decode::{self, YamlError};
 use crate::managed_fields;
 use crate::meta;
@@ -162,6 +163,7 @@ async fn create_applied(
             vec![cause.clone(), cause],
         ));
     }
+    authorization::check_create(ctx)?;
     let mut object = managed_fields::apply(ctx, None, applied, options)?;
     request_object::ensure_namespace(ctx, &mut object)?;
     request_object::normalize(ctx, &mut object)

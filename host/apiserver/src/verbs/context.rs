@@ -13,6 +13,7 @@ use crate::negotiate::ResponseFormat;
 use crate::path::ResourcePath;
 use crate::policies;
 use crate::query::QueryParams;
+use crate::rbac::{self, escalation};
 use crate::resource::ServedResource;
 use crate::server::ServerState;
 use crate::status::ApiError;
@@ -122,10 +123,11 @@ impl RequestContext {
         }
     }
 
-    /// Passes a write to the embedder's admission policies.
+    /// Passes a write to the embedder's admission policies, and one of a role or a
+    /// binding to the check that nobody grants more than they have.
     ///
     /// # Errors
-    /// 403 with the message of the first policy that refuses.
+    /// 403 with the message of the first that refuses.
     pub(crate) fn check_admission(
         &self,
         operation: AdmissionOperation,
@@ -136,6 +138,10 @@ impl RequestContext {
     ) -> Result<(), ApiError> {
         let kind = &self.resource.kind;
         let request = self.admission_request(operation, name, object, old_object, dry_run);
+        escalation::check(&self.server.rbac.load(), &request).map_err(|error| {
+            let message = error.to_string();
+            ApiError::forbidden(&kind.group, &kind.plural, name, &message, Vec::new())
+        })?;
         for policy in &*self.server.admission {
             policy.admit(&request).map_err(|error| {
                 let message = error.to_string();
@@ -143,6 +149,13 @@ impl RequestContext {
             })?;
         }
         Ok(())
+    }
+
+    /// Waits, after a commit, until what was written is in force: a definition is
+    /// served, a role or a binding decides. Returns at once for other kinds.
+    pub(crate) async fn wait_until_in_force(&self, revision: u64) {
+        crate::crd::wait_until_served(self, revision).await;
+        rbac::wait_until_in_force(self, revision).await;
     }
 
     /// Decodes a stored record as an object of the request's version.

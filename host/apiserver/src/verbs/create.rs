@@ -112,7 +112,7 @@ pub(crate) async fn create_object(
             .await;
         match committed {
             Ok(record) => {
-                crate::crd::wait_until_served(ctx, record.revision).await;
+                ctx.wait_until_in_force(record.revision).await;
                 return Ok(response(ResponsePayload::Record(record)));
             }
             Err(CommitError::Exists(_)) if is_generated => {

@@ -330,7 +330,7 @@ pub(crate) async fn delete_object(
         let precondition = WritePrecondition::Revision(record.revision);
         match ctx.server.store.commit(&key, precondition, change).await {
             Ok(committed) => {
-                crate::crd::wait_until_served(ctx, committed.revision).await;
+                ctx.wait_until_in_force(committed.revision).await;
                 let object = ctx.load(&committed)?;
                 return Ok(if is_held {
                     DeleteOutcome::Terminating(object)

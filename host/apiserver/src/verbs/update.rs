@@ -15,7 +15,7 @@ use crate::limits;
 use crate::meta;
 use crate::resource::ResourceStrategy;
 use crate::status::{ApiError, StatusCause};
-use crate::{managed_fields, timestamp};
+use crate::{authorization, managed_fields, timestamp};
 
 /// The maximum number of attempts while other writers keep changing the object.
 const MAX_ATTEMPTS: usize = 64;
@@ -65,6 +65,7 @@ pub(crate) async fn update(ctx: &RequestContext, body: &[u8]) -> Result<HandlerR
         && builtin.allows_create_on_update()
         && ctx.server.store.snapshot().get(&ctx.key(name)).is_none()
     {
+        authorization::check_create(ctx)?;
         meta::set(&mut object, "resourceVersion", "");
         let managed_fields_policy = create::ManagedFieldsPolicy::Update;
         return create::create_object(ctx, object, &options, &managed_fields_policy).await;
@@ -156,7 +157,7 @@ pub(crate) async fn guaranteed_update(
         let precondition = WritePrecondition::Revision(record.revision);
         match ctx.server.store.commit(&key, precondition, change).await {
             Ok(committed) => {
-                crate::crd::wait_until_served(ctx, committed.revision).await;
+                ctx.wait_until_in_force(committed.revision).await;
                 return Ok(response(if is_removed {
                     ResponsePayload::Object(object)
                 } else {

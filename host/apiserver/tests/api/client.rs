@@ -74,6 +74,15 @@ pub(crate) fn admin() -> UserInfo {
     }
 }
 
+pub(crate) fn user(name: &str, groups: &[&str]) -> UserInfo {
+    let groups = groups.iter().map(|&group| group.to_owned());
+    UserInfo {
+        name: name.to_owned(),
+        groups: groups.chain(["system:authenticated".to_owned()]).collect(),
+        ..UserInfo::default()
+    }
+}
+
 impl TestClient {
     pub(crate) async fn new() -> Self {
         Self(
@@ -91,11 +100,22 @@ impl TestClient {
         headers: &[(&str, &str)],
         body: impl Into<Bytes>,
     ) -> http::Response<ResponseBody> {
+        self.send_raw_as(admin(), method, path, headers, body).await
+    }
+
+    async fn send_raw_as(
+        &self,
+        user: UserInfo,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> http::Response<ResponseBody> {
         let mut request = Request::builder()
             .method(Method::from_bytes(method.as_bytes()).unwrap())
             .uri(path)
             .header("user-agent", "tests/1.0")
-            .extension(admin());
+            .extension(user);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
@@ -115,6 +135,27 @@ impl TestClient {
         body: impl Into<Bytes>,
     ) -> ApiResponse {
         read_response(self.send_raw(method, path, headers, body).await).await
+    }
+
+    /// Sends a request of another user, with JSON unless `headers` say otherwise.
+    pub(crate) async fn send_as(
+        &self,
+        user: &UserInfo,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &Value,
+    ) -> ApiResponse {
+        let body = match body {
+            Value::Null => String::new(),
+            body => body.to_string(),
+        };
+        let headers: &[(&str, &str)] = match headers {
+            [] => &[("content-type", JSON)],
+            headers => headers,
+        };
+        let response = self.send_raw_as(user.clone(), method, path, headers, body);
+        read_response(response.await).await
     }
 
     /// Gets a path until the response is as expected.

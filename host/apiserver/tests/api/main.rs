@@ -11,11 +11,14 @@ mod client;
 
 mod admission;
 mod apply;
+mod audit;
+mod authorization;
 mod crud;
 mod definitions;
 mod deletion;
 mod discovery;
 mod encodings;
+mod escalation;
 mod garbage;
 mod impersonation;
 mod limits;

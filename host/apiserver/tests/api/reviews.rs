@@ -6,7 +6,7 @@ use futures::future::BoxFuture;
 use rdd_apiserver::{ApiServer, ApiServerOptions, TokenAuthenticator, TokenReviewError, UserInfo};
 use serde_json::json;
 
-use crate::client::TestClient;
+use crate::client::{TestClient, user};
 
 #[derive(Debug)]
 struct SingleTokenAuthenticator;
@@ -52,7 +52,7 @@ async fn token_reviews_use_the_authenticator() {
 }
 
 #[tokio::test]
-async fn access_reviews_cover_the_caller_and_other_users() {
+async fn access_reviews_are_decided_by_the_roles() {
     let client = TestClient::new().await;
     let root = "/apis/authorization.k8s.io/v1";
     let get = json!({"verb": "get", "resource": "pods"});
@@ -75,25 +75,49 @@ async fn access_reviews_cover_the_caller_and_other_users() {
         (422, "Invalid")
     );
     assert_eq!(client.get(&own).await.code, 405);
+    let rbac = "/apis/rbac.authorization.k8s.io/v1";
+    let role = json!({"metadata": {"name": "reader"}, "rules": [
+        {"verbs": ["get"], "apiGroups": [""], "resources": ["pods"]},
+    ]});
+    client.post(&format!("{rbac}/clusterroles"), &role).await;
+    let binding = json!({
+        "metadata": {"name": "reader"},
+        "roleRef": {"kind": "ClusterRole", "name": "reader"},
+        "subjects": [{"kind": "User", "name": "alice"}, {"kind": "Group", "name": "team"}],
+    });
+    client
+        .post(&format!("{rbac}/clusterrolebindings"), &binding)
+        .await;
     let of = format!("{root}/subjectaccessreviews");
     for (subject, allowed) in [
-        (json!({"user": "admin"}), true),
-        (json!({"user": "alice"}), false),
+        (json!({"user": "alice"}), true),
+        (json!({"user": "bob"}), false),
+        (json!({"user": "bob", "groups": ["team"]}), true),
+        (json!({"groups": ["team"]}), true),
         (json!({"groups": ["system:masters"]}), true),
-        (json!({"user": "admin", "groups": ["other"]}), false),
+        // A name is no right.
+        (json!({"user": "admin"}), false),
     ] {
         let mut spec = subject.clone();
         spec["resourceAttributes"] = get.clone();
         let response = client.post(&of, &json!({"spec": spec})).await;
         assert_eq!(response.body["status"]["allowed"], allowed, "{subject}");
     }
+    let spec = json!({"spec": {"user": "alice", "resourceAttributes": get}});
+    assert_eq!(
+        client.post(&of, &spec).await.body["status"],
+        json!({
+            "allowed": true,
+            "reason": r#"RBAC: allowed by ClusterRoleBinding "reader" of ClusterRole "reader" to User "alice""#,
+        })
+    );
     let local = format!("{root}/namespaces/default/localsubjectaccessreviews");
-    let spec = json!({"spec": {"user": "admin", "resourceAttributes": {"namespace": "default", "verb": "get"}}});
+    let spec = json!({"spec": {"user": "alice", "resourceAttributes": {"namespace": "default", "verb": "get", "resource": "pods"}}});
     assert_eq!(
         client.post(&local, &spec).await.body["status"]["allowed"],
         true
     );
-    let spec = json!({"spec": {"user": "admin", "resourceAttributes": {"namespace": "other", "verb": "get"}}});
+    let spec = json!({"spec": {"user": "alice", "resourceAttributes": {"namespace": "other", "verb": "get"}}});
     assert_eq!(client.post(&local, &spec).await.reason(), (422, "Invalid"));
     let rules = client
         .post(
@@ -102,6 +126,23 @@ async fn access_reviews_cover_the_caller_and_other_users() {
         )
         .await;
     assert_eq!(rules.body["status"]["incomplete"], false);
+    let all = json!({"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]});
+    assert_eq!(rules.body["status"]["resourceRules"][0], all);
+    let of_alice = client
+        .send_as(
+            &user("alice", &[]),
+            "POST",
+            &format!("{root}/selfsubjectrulesreviews"),
+            &[],
+            &json!({"spec": {"namespace": "default"}}),
+        )
+        .await;
+    let own = json!({"verbs": ["get"], "apiGroups": [""], "resources": ["pods"]});
+    let listed = of_alice.body["status"]["resourceRules"].as_array().unwrap();
+    assert!(
+        listed.contains(&own) && !listed.contains(&all),
+        "{listed:?}"
+    );
     let listed = client.get(root).await;
     assert!(
         listed.text.contains("selfsubjectrulesreviews"),

@@ -8,9 +8,11 @@ use std::sync::{Arc, OnceLock};
 
 use rdd_api::{ACTION_ANNOTATION, CONTAINERS_GROUP, DEFAULT_NAMESPACE, SYSTEM_NAMESPACE};
 use rdd_apiserver::{AdmissionError, AdmissionOperation, AdmissionPolicy, AdmissionRequest};
+use rdd_gateway::ADMIN_GROUP;
 use serde_json::Value;
 
 use super::cluster::DAEMON_USER;
+use crate::tokens::TOKEN_SECRET_TYPE;
 
 const CRD_GROUP: &str = "apiextensions.k8s.io";
 /// The resources whose deletion removes something from the engine.
@@ -55,6 +57,10 @@ enum AdmissionDenial {
     )]
     Definition,
     #[error(
+        "a Secret of this type is a token of rdd, which only administrators may write; use 'rdd token create' with the token of the instance"
+    )]
+    Token,
+    #[error(
         "rdd runs with --read-only and removes nothing from the engine; start it without --read-only, or use the engine's own tools"
     )]
     ReadOnlyRemoval,
@@ -66,7 +72,17 @@ enum AdmissionDenial {
 
 impl ProtectedObjectsPolicy {
     fn check(&self, request: &AdmissionRequest<'_>) -> Result<(), AdmissionDenial> {
-        if request.operation != AdmissionOperation::Delete || is_daemon(request) {
+        if is_daemon(request) {
+            return Ok(());
+        }
+        // Whoever may write Secrets must not become an administrator by it.
+        let is_token = request
+            .object
+            .is_some_and(|o| o["type"] == TOKEN_SECRET_TYPE);
+        if is_token && request.group.is_empty() && !is_administrator(request) {
+            return Err(AdmissionDenial::Token);
+        }
+        if request.operation != AdmissionOperation::Delete {
             return Ok(());
         }
         match (request.group, request.resource) {
@@ -121,8 +137,13 @@ impl AdmissionPolicy for ReadOnlyPolicy {
     }
 }
 
+fn is_administrator(request: &AdmissionRequest<'_>) -> bool {
+    let mut groups = request.user.groups.iter();
+    groups.any(|group| group == ADMIN_GROUP)
+}
+
 /// Returns whether the request is the daemon's own. The gateway never assigns
-/// this user name to an external client.
+/// this user name to an external client, and nobody can impersonate it.
 fn is_daemon(request: &AdmissionRequest<'_>) -> bool {
     request.user.name == DAEMON_USER
 }
@@ -209,6 +230,7 @@ mod tests {
             .header("content-type", media)
             .extension(UserInfo {
                 name: user.to_owned(),
+                groups: vec![ADMIN_GROUP.to_owned()],
                 ..UserInfo::default()
             })
             .body(Full::from(body))

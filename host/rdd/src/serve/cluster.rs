@@ -20,8 +20,12 @@ use rdd_gateway::{BearerToken, LocalAuthenticator, RequestHandler};
 use tower::util::BoxCloneSyncService;
 use tower::{Service, ServiceExt as _};
 
+use super::embedded_authenticator::EmbeddedAuthenticator;
+use super::issued_tokens::{TokenController, TokenReader};
 use super::supervisor::{TaskHandle, TaskSupervisor};
 use super::token_review::ClusterAuthenticator;
+use super::token_roles;
+use crate::cli::AuditArgs;
 use crate::client::KubeClientConfig;
 use crate::state_dir::StateDir;
 
@@ -38,7 +42,12 @@ const LOCK_POLL_INTERVAL: Duration = Duration::from_millis(10);
 /// A connection to the Kubernetes API.
 pub(crate) enum ClusterConnection {
     /// The embedded API server.
-    Embedded(ApiServer),
+    Embedded {
+        /// The server.
+        server: ApiServer,
+        /// The tokens of `rdd token create`.
+        tokens: TokenReader,
+    },
     /// The cluster of `--kubeconfig`.
     External {
         /// The kubeconfig, with absolute paths.
@@ -55,13 +64,18 @@ impl ClusterConnection {
         state_dir: &StateDir,
         token: &BearerToken,
         admission: Vec<Arc<dyn AdmissionPolicy>>,
+        audit: AuditArgs,
     ) -> Result<Self> {
         let path = state_dir.database();
+        let tokens = TokenReader::default();
         let options = rdd_apiserver::ApiServerOptions {
-            tokens: Some(Arc::new(LocalTokenAuthenticator(LocalAuthenticator::new(
-                token.clone(),
-            )))),
+            tokens: Some(Arc::new(LocalTokenAuthenticator {
+                local: LocalAuthenticator::new(token.clone()),
+                issued: tokens.clone(),
+            })),
             admission,
+            audit: audit.into_options(),
+            reserved_users: vec![DAEMON_USER.to_owned()],
             ..rdd_apiserver::ApiServerOptions::file(&path)
         };
         let server = match open_database(&options).await {
@@ -83,11 +97,20 @@ impl ClusterConnection {
                 return Err(error).with_context(|| format!("cannot open {}", path.display()));
             }
         };
-        Ok(Self::Embedded(server))
+        let cluster = Self::Embedded { server, tokens };
+        token_roles::apply(&cluster.client())
+            .await
+            .context("cannot write the roles of tokens")?;
+        Ok(cluster)
     }
 
     /// Connects to an external cluster.
-    pub(crate) async fn external(path: &Path) -> Result<Self> {
+    pub(crate) async fn external(path: &Path, audit: &AuditArgs) -> Result<Self> {
+        if audit.is_wanted() {
+            bail!(
+                "--audit-log is for the embedded API server; with --kubeconfig, the cluster writes its own audit log"
+            );
+        }
         let context = || format!("cannot use the cluster of --kubeconfig {}", path.display());
         let config = KubeClientConfig::load(path).await.with_context(context)?;
         let client = config.client().with_context(context)?;
@@ -102,7 +125,7 @@ impl ClusterConnection {
     pub(crate) fn client(&self) -> kube::Client {
         match self {
             Self::External { client, .. } => client.clone(),
-            Self::Embedded(server) => {
+            Self::Embedded { server, .. } => {
                 let service =
                     server
                         .clone()
@@ -123,7 +146,11 @@ impl ClusterConnection {
     pub(crate) fn authenticator(&self, token: BearerToken) -> Arc<dyn Authenticator> {
         let local = LocalAuthenticator::new(token);
         match self {
-            Self::Embedded(_) => Arc::new(local),
+            Self::Embedded { server, tokens } => Arc::new(EmbeddedAuthenticator::new(
+                local,
+                tokens.clone(),
+                server.clone(),
+            )),
             Self::External { client, .. } => {
                 Arc::new(ClusterAuthenticator::new(local, client.clone()))
             }
@@ -133,7 +160,7 @@ impl ClusterConnection {
     /// Returns the handler of API requests. `None` for an external cluster, which
     /// serves them itself.
     pub(crate) fn handler(&self) -> Option<RequestHandler> {
-        let Self::Embedded(server) = self else {
+        let Self::Embedded { server, .. } = self else {
             return None;
         };
         let service = server
@@ -153,7 +180,7 @@ impl ClusterConnection {
     /// Returns the kubeconfig of an external cluster.
     pub(crate) fn kubeconfig(&self) -> Option<&Kubeconfig> {
         match self {
-            Self::Embedded(_) => None,
+            Self::Embedded { .. } => None,
             Self::External { kubeconfig, .. } => Some(kubeconfig),
         }
     }
@@ -161,17 +188,20 @@ impl ClusterConnection {
     /// Returns the embedded API server.
     pub(crate) fn api_server(&self) -> Option<&ApiServer> {
         match self {
-            Self::Embedded(server) => Some(server),
+            Self::Embedded { server, .. } => Some(server),
             Self::External { .. } => None,
         }
     }
 
     /// Observes the tasks of the embedded API server, so that their failures are
-    /// handled like those of the daemon's own tasks.
+    /// handled like those of the daemon's own tasks, and runs the controller of
+    /// tokens.
     pub(crate) fn observe(&self, supervisor: &TaskSupervisor) -> Vec<TaskHandle> {
-        let Some(server) = self.api_server() else {
+        let Self::Embedded { server, tokens } = self else {
             return Vec::new();
         };
+        let controller = TokenController::new(self.client(), tokens.clone());
+        let controller = supervisor.spawn("tokens", |shutdown| controller.run(shutdown));
         let observe = |task: ServerTask| {
             let server = server.clone();
             supervisor.spawn(task.name(), move |shutdown| async move {
@@ -181,19 +211,23 @@ impl ClusterConnection {
                 }
             })
         };
-        ServerTask::ALL.map(observe).into()
+        let observers = ServerTask::ALL.map(observe);
+        std::iter::once(controller).chain(observers).collect()
     }
 
     /// Finishes pending writes and checkpoints the database.
     pub(crate) async fn close(&self) {
-        if let Self::Embedded(server) = self {
+        if let Self::Embedded { server, .. } = self {
             server.close().await;
         }
     }
 }
 
 /// Authenticates the tokens of `TokenReview` like the gateway.
-struct LocalTokenAuthenticator(LocalAuthenticator);
+struct LocalTokenAuthenticator {
+    local: LocalAuthenticator,
+    issued: TokenReader,
+}
 
 impl std::fmt::Debug for LocalTokenAuthenticator {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -208,7 +242,10 @@ impl TokenAuthenticator for LocalTokenAuthenticator {
     ) -> BoxFuture<'a, Result<UserInfo, TokenReviewError>> {
         Box::pin(async move {
             let credentials = Credentials::Bearer(token.to_owned());
-            match self.0.check(&credentials) {
+            if let Some((identity, _)) = self.issued.find(&credentials) {
+                return Ok(user_info(identity));
+            }
+            match self.local.check(&credentials) {
                 Ok(identity) => Ok(user_info(identity)),
                 Err(error) => Err(TokenReviewError::new(error.to_string())),
             }
@@ -216,7 +253,7 @@ impl TokenAuthenticator for LocalTokenAuthenticator {
     }
 }
 
-fn user_info(UserIdentity { user, groups }: UserIdentity) -> UserInfo {
+pub(super) fn user_info(UserIdentity { user, groups }: UserIdentity) -> UserInfo {
     UserInfo {
         name: user,
         groups,

@@ -96,6 +96,7 @@ impl DaemonHandle {
             log: _,
             allowed_hosts,
             trusted_origins,
+            audit,
             resync,
         } = args;
         let descriptors = DescriptorBudget::raise()?;
@@ -122,7 +123,7 @@ impl DaemonHandle {
         let supervisor = Arc::new(TaskSupervisor::new());
         let mirrors_namespace: Arc<OnceLock<String>> = Arc::default();
         let cluster = match &kubeconfig {
-            Some(path) => ClusterConnection::external(path).await?,
+            Some(path) => ClusterConnection::external(path, &audit).await?,
             None => {
                 let mut policies: Vec<Arc<dyn AdmissionPolicy>> = vec![Arc::new(
                     admission::ProtectedObjectsPolicy::new(mirrors_namespace.clone()),
@@ -130,7 +131,7 @@ impl DaemonHandle {
                 if read_only {
                     policies.push(Arc::new(admission::ReadOnlyPolicy));
                 }
-                ClusterConnection::embedded(&state_dir, &token, policies).await?
+                ClusterConnection::embedded(&state_dir, &token, policies, audit).await?
             }
         };
         let client = cluster.client();

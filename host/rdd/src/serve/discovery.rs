@@ -15,7 +15,7 @@ use super::config_map::{ConfigMapOwner, ConfigMapSpec, ConfigMapWriter};
 use crate::state_dir::{StateDir, read_published};
 
 /// The name of the discovery ConfigMap.
-const NAME: &str = "rdd-controller-manager";
+pub(super) const NAME: &str = "rdd-controller-manager";
 /// The key of this daemon's entry in the ConfigMap.
 const MANAGER: &str = "rdd";
 /// The controllers of this manager, sorted.

@@ -5,6 +5,10 @@ mod daemon;
 mod supervisor;
 
 mod cluster;
+mod embedded_authenticator;
+mod issued_tokens;
+mod token_roles;
+
 mod console;
 pub(crate) mod discovery;
 mod label_selector;

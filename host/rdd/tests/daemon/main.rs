@@ -13,5 +13,6 @@ mod partial_state;
 mod status;
 mod stop;
 mod supervision;
+mod tokens;
 mod toy_engine;
 mod web;

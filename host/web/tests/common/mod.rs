@@ -11,7 +11,7 @@ use rdd_gateway::{
     HostOriginPolicy, LocalAuthenticator, RequestHandler, text_response,
 };
 use rdd_testkit::PATIENCE;
-use rdd_web::{PageHandler, SessionAuthenticator, SessionStore};
+use rdd_web::{PageHandler, SessionAuthenticator, SessionGrant, SessionStore};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
@@ -109,9 +109,18 @@ impl TestPage {
         }
     }
 
+    /// Returns a code of the administrator.
+    pub(crate) fn create_code(&self) -> String {
+        let grant = SessionGrant {
+            identity: LocalAuthenticator::administrator(),
+            end: None,
+        };
+        self.sessions.create_code(grant).unwrap()
+    }
+
     /// Returns the token of a new session.
     pub(crate) fn sign_in(&self) -> String {
-        let code = self.sessions.create_code().unwrap();
+        let code = self.create_code();
         self.sessions.begin_session(&code).unwrap()
     }
 

@@ -13,6 +13,7 @@ mod field_errors;
 mod label_selector;
 mod lease;
 mod namespace;
+mod rbac;
 mod registry;
 mod secret;
 mod service_account;

@@ -4,8 +4,8 @@
 use std::sync::LazyLock;
 
 use super::{
-    BuiltinKind, KindStrategy, admission_policy, config_map, crd, event, lease, namespace, secret,
-    service_account,
+    BuiltinKind, KindStrategy, admission_policy, config_map, crd, event, lease, namespace, rbac,
+    secret, service_account,
 };
 use crate::kind::{
     KindOrigin, ResourceKind, SUBRESOURCE_VERBS, SubresourceKind, storage_version_hash,
@@ -45,6 +45,10 @@ static KINDS: LazyLock<Vec<BuiltinKind>> = LazyLock::new(|| {
         crd_kind(),
         admission_policy_kind(),
         admission_policy_binding_kind(),
+        rbac::kinds::role(),
+        rbac::kinds::cluster_role(),
+        rbac::kinds::role_binding(),
+        rbac::kinds::cluster_role_binding(),
         read_only_kind(
             ("resourcequotas", "ResourceQuota", "quota"),
             "io.k8s.api.core.v1.ResourceQuota",
@@ -83,7 +87,12 @@ pub fn find(group: &str, version: &str, plural: &str) -> Option<&'static Builtin
 }
 
 /// Returns a namespaced kind of version v1 that has every verb.
-fn namespaced_kind(group: &str, plural: &str, kind: &str, short_names: &[&str]) -> ResourceKind {
+pub(super) fn namespaced_kind(
+    group: &str,
+    plural: &str,
+    kind: &str,
+    short_names: &[&str],
+) -> ResourceKind {
     ResourceKind {
         group: group.into(),
         version: "v1".into(),
@@ -117,7 +126,7 @@ fn subresource(parent: &ResourceKind, name: &str, verbs: &[&'static str]) -> Sub
 
 /// Returns a kind with the properties that most kinds have. Its names are DNS
 /// subdomains.
-fn builtin_kind(
+pub(super) fn builtin_kind(
     kind: ResourceKind,
     storage: (&'static str, &'static str),
     schema: &'static str,

@@ -80,7 +80,7 @@ const POINTER_FIELDS: [(&str, &[&str]); 18] = [
 
 /// Fields that are written even if they are empty, by the suffix of the schema's
 /// name. Upstream declares them without `omitempty`.
-const ALWAYS_WRITTEN: [(&str, &[(&str, ZeroValue)]); 32] = [
+const ALWAYS_WRITTEN: [(&str, &[(&str, ZeroValue)]); 39] = [
     (
         "core.v1.Namespace",
         &[
@@ -233,6 +233,41 @@ const ALWAYS_WRITTEN: [(&str, &[(&str, ZeroValue)]); 32] = [
     (
         "ValidatingAdmissionPolicyBinding",
         &[("metadata", ZeroValue::Object), ("spec", ZeroValue::Object)],
+    ),
+    (
+        "Role",
+        &[("metadata", ZeroValue::Object), ("rules", ZeroValue::Null)],
+    ),
+    (
+        "ClusterRole",
+        &[("metadata", ZeroValue::Object), ("rules", ZeroValue::Null)],
+    ),
+    (
+        "RoleBinding",
+        &[
+            ("metadata", ZeroValue::Object),
+            ("roleRef", ZeroValue::Object),
+        ],
+    ),
+    (
+        "ClusterRoleBinding",
+        &[
+            ("metadata", ZeroValue::Object),
+            ("roleRef", ZeroValue::Object),
+        ],
+    ),
+    ("PolicyRule", &[("verbs", ZeroValue::Null)]),
+    (
+        "Subject",
+        &[("kind", ZeroValue::String), ("name", ZeroValue::String)],
+    ),
+    (
+        "RoleRef",
+        &[
+            ("apiGroup", ZeroValue::String),
+            ("kind", ZeroValue::String),
+            ("name", ZeroValue::String),
+        ],
     ),
     ("Validation", &[("expression", ZeroValue::String)]),
     (

@@ -2,6 +2,7 @@
 
 use k8s_openapi::api::{
     admissionregistration, authentication, authorization, autoscaling, coordination, core, events,
+    rbac,
 };
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions;
 use k8s_openapi::apimachinery::pkg::apis::meta;
@@ -32,6 +33,10 @@ pub(super) fn generate() -> Map<String, Value> {
     add_type::<apiextensions::v1::CustomResourceDefinition>(&mut generator);
     add_type::<admissionregistration::v1::ValidatingAdmissionPolicy>(&mut generator);
     add_type::<admissionregistration::v1::ValidatingAdmissionPolicyBinding>(&mut generator);
+    add_type::<rbac::v1::Role>(&mut generator);
+    add_type::<rbac::v1::ClusterRole>(&mut generator);
+    add_type::<rbac::v1::RoleBinding>(&mut generator);
+    add_type::<rbac::v1::ClusterRoleBinding>(&mut generator);
     add_type::<authentication::v1::SelfSubjectReview>(&mut generator);
     add_type::<authentication::v1::TokenReview>(&mut generator);
     add_type::<authorization::v1::LocalSubjectAccessReview>(&mut generator);

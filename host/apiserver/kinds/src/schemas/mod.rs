@@ -30,7 +30,7 @@ const UNTYPED_UNIONS: [&str; 4] = [
 ];
 
 /// Types of request and response bodies, with their group, version, and kind.
-const TOP_LEVEL_TYPES: [(&str, &str, &str, &str); 21] = [
+const TOP_LEVEL_TYPES: [(&str, &str, &str, &str); 25] = [
     ("io.k8s.api.core.v1.Namespace", "", "v1", "Namespace"),
     ("io.k8s.api.core.v1.ConfigMap", "", "v1", "ConfigMap"),
     ("io.k8s.api.core.v1.Secret", "", "v1", "Secret"),
@@ -72,6 +72,30 @@ const TOP_LEVEL_TYPES: [(&str, &str, &str, &str); 21] = [
         "admissionregistration.k8s.io",
         "v1",
         "ValidatingAdmissionPolicyBinding",
+    ),
+    (
+        "io.k8s.api.rbac.v1.Role",
+        "rbac.authorization.k8s.io",
+        "v1",
+        "Role",
+    ),
+    (
+        "io.k8s.api.rbac.v1.ClusterRole",
+        "rbac.authorization.k8s.io",
+        "v1",
+        "ClusterRole",
+    ),
+    (
+        "io.k8s.api.rbac.v1.RoleBinding",
+        "rbac.authorization.k8s.io",
+        "v1",
+        "RoleBinding",
+    ),
+    (
+        "io.k8s.api.rbac.v1.ClusterRoleBinding",
+        "rbac.authorization.k8s.io",
+        "v1",
+        "ClusterRoleBinding",
     ),
     (
         "io.k8s.api.authentication.v1.SelfSubjectReview",

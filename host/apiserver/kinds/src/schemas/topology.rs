@@ -20,7 +20,7 @@ pub(super) enum FieldTopology {
 
 /// The topology of each list and map: the type without its package, the field (empty for the type
 /// itself), and the topology.
-pub(super) const TOPOLOGIES: [(&str, &str, FieldTopology); 49] = [
+pub(super) const TOPOLOGIES: [(&str, &str, FieldTopology); 61] = [
     ("ObjectMeta", "finalizers", FieldTopology::Set),
     ("ObjectMeta", "managedFields", FieldTopology::AtomicList),
     ("ObjectMeta", "ownerReferences", FieldTopology::Keyed("uid")),
@@ -96,6 +96,22 @@ pub(super) const TOPOLOGIES: [(&str, &str, FieldTopology); 49] = [
         "x-kubernetes-validations",
         FieldTopology::Keyed("rule"),
     ),
+    ("PolicyRule", "verbs", FieldTopology::AtomicList),
+    ("PolicyRule", "apiGroups", FieldTopology::AtomicList),
+    ("PolicyRule", "resources", FieldTopology::AtomicList),
+    ("PolicyRule", "resourceNames", FieldTopology::AtomicList),
+    ("PolicyRule", "nonResourceURLs", FieldTopology::AtomicList),
+    ("Role", "rules", FieldTopology::AtomicList),
+    ("ClusterRole", "rules", FieldTopology::AtomicList),
+    (
+        "AggregationRule",
+        "clusterRoleSelectors",
+        FieldTopology::AtomicList,
+    ),
+    ("RoleBinding", "subjects", FieldTopology::AtomicList),
+    ("ClusterRoleBinding", "subjects", FieldTopology::AtomicList),
+    ("Subject", "", FieldTopology::AtomicMap),
+    ("RoleRef", "", FieldTopology::AtomicMap),
     ("NamedRuleWithOperations", "", FieldTopology::AtomicMap),
     (
         "NamedRuleWithOperations",

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::age::age_of_timestamp;
 use super::column::PrinterColumn;
+use super::rbac_columns;
 use crate::schemas;
 
 /// Returns the columns of a built-in kind, or `None` if there is no such kind.
@@ -119,6 +120,16 @@ pub(super) fn builtin_columns(group: &str, kind: &str) -> Option<Vec<PrinterColu
             ),
             age_column(),
         ],
+        ("rbac.authorization.k8s.io", "Role" | "ClusterRole") => {
+            vec![PrinterColumn::name(), created_at_column()]
+        }
+        ("rbac.authorization.k8s.io", "RoleBinding") => {
+            rbac_columns::binding_columns("io.k8s.api.rbac.v1.RoleBinding", "roleBinding")
+        }
+        ("rbac.authorization.k8s.io", "ClusterRoleBinding") => rbac_columns::binding_columns(
+            "io.k8s.api.rbac.v1.ClusterRoleBinding",
+            "clusterRoleBinding",
+        ),
         _ => return None,
     })
 }
@@ -144,7 +155,7 @@ fn param_ref_cell(param_ref: &Value) -> Value {
     }
 }
 
-fn described_column(
+pub(super) fn described_column(
     schema: &str,
     field: &str,
     name: &str,
@@ -177,7 +188,7 @@ fn quota_column(name: &'static str, description: &'static str) -> PrinterColumn 
     PrinterColumn::computed(name, "string", "", 0, description, |_, _| "".into())
 }
 
-fn age_column() -> PrinterColumn {
+pub(super) fn age_column() -> PrinterColumn {
     PrinterColumn::computed(
         "Age",
         "string",

@@ -5,6 +5,7 @@ mod builtin_columns;
 mod cell;
 mod column;
 mod jsonpath;
+mod rbac_columns;
 
 use std::sync::Arc;
 

@@ -39,7 +39,7 @@ async fn a_status_is_written_once_there_is_space() {
     let mut options = StoreOptions::file(dir.path().join("state.db"));
     options.size_limit = Some(1 << 20);
     let store = Store::open(options).unwrap();
-    let server = ServerState::new(store.clone(), ApiServerOptions::in_memory());
+    let server = ServerState::new(store.clone(), ApiServerOptions::in_memory(), None);
     let record = put(&store, KEY, &definition()).await.unwrap();
     let mut filler = 0;
     for text in ["x".repeat(10_000), String::new()] {
@@ -85,6 +85,7 @@ fn a_large_definition_is_compiled_on_a_blocking_thread() {
         let server = ServerState::new(
             Store::open(StoreOptions::in_memory()).unwrap(),
             ApiServerOptions::in_memory(),
+            None,
         );
         let mut controller = DefinitionController {
             server,

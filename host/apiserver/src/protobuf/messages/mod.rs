@@ -5,6 +5,7 @@ mod definitions;
 mod discovery;
 mod meta;
 mod objects;
+mod rbac;
 mod reviews;
 
 use self::definitions::CUSTOM_RESOURCE_DEFINITION;
@@ -14,6 +15,7 @@ pub(super) use self::meta::{ENVELOPE, LIST_META};
 use self::objects::{
     CONFIG_MAP, CORE_EVENT, EVENT, LEASE, NAMESPACE, SCALE, SECRET, SERVICE_ACCOUNT,
 };
+use self::rbac::{CLUSTER_ROLE, CLUSTER_ROLE_BINDING, ROLE, ROLE_BINDING};
 use self::reviews::{
     LOCAL_SUBJECT_ACCESS_REVIEW, SELF_SUBJECT_ACCESS_REVIEW, SELF_SUBJECT_REVIEW,
     SELF_SUBJECT_RULES_REVIEW, SUBJECT_ACCESS_REVIEW, TOKEN_REVIEW,
@@ -71,7 +73,7 @@ impl MessageDescriptor {
 }
 
 /// The messages of kinds, by `apiVersion` and `kind`.
-static TOP_LEVEL_MESSAGES: [(&str, &str, &MessageDescriptor); 23] = [
+static TOP_LEVEL_MESSAGES: [(&str, &str, &MessageDescriptor); 27] = [
     ("v1", "Namespace", &NAMESPACE),
     ("v1", "ConfigMap", &CONFIG_MAP),
     ("v1", "Secret", &SECRET),
@@ -97,6 +99,14 @@ static TOP_LEVEL_MESSAGES: [(&str, &str, &MessageDescriptor); 23] = [
         "apiextensions.k8s.io/v1",
         "CustomResourceDefinition",
         &CUSTOM_RESOURCE_DEFINITION,
+    ),
+    ("rbac.authorization.k8s.io/v1", "Role", &ROLE),
+    ("rbac.authorization.k8s.io/v1", "ClusterRole", &CLUSTER_ROLE),
+    ("rbac.authorization.k8s.io/v1", "RoleBinding", &ROLE_BINDING),
+    (
+        "rbac.authorization.k8s.io/v1",
+        "ClusterRoleBinding",
+        &CLUSTER_ROLE_BINDING,
     ),
     ("authentication.k8s.io/v1", "TokenReview", &TOKEN_REVIEW),
     (

@@ -72,7 +72,8 @@ impl ClusterAuthenticator {
     ) -> Result<(), AuthError> {
         // The verbs and subresources of pods.
         let (verb, subresource) = match scope {
-            AccessScope::ContainerLog => ("get", "log"),
+            // Whoever reads logs may read metrics, which have no resource.
+            AccessScope::ContainerLog | AccessScope::DaemonMetrics => ("get", "log"),
             AccessScope::ContainerExec => ("create", "exec"),
         };
         let review = SubjectAccessReview {

@@ -1,0 +1,104 @@
+#!/usr/bin/env bats
+bats_require_minimum_version 1.5.0
+# Roles, tokens with fewer rights, and the audit log, as kubectl and the programs of
+# other people use them.
+
+load ../helpers/rdd
+
+setup_file() {
+  start_file --audit-log "$BATS_FILE_TMPDIR/audit.log"
+  AUDIT=$BATS_FILE_TMPDIR/audit.log
+  BOX=$(container rdd-test sh -c 'echo hello; sleep 100000')
+  VIEWER=$(rdd token create --role viewer --name viewer)
+  READER=$(rdd token create --role logs --name reader)
+  ADMIN=$(rdd token create --role admin --ttl 1h --name deputy)
+  export AUDIT BOX VIEWER READER ADMIN
+  mirrored "$BOX"
+}
+teardown_file() { end_file; }
+
+# with_token TOKEN ARGUMENT…: kubectl with another token than that of the kubeconfig
+with_token() { kubectl --token "$1" "${@:2}"; }
+# refused COMMAND…: the command fails with a message of the roles
+refused() {
+  local out
+  out=$("$@" 2>&1) && return 1
+  contains "$out" "is forbidden: User"
+}
+# status_of TOKEN PATH: the HTTP status of a GET
+status_of() {
+  curl --silent --output /dev/null --write-out '%{http_code}' --max-time 20 \
+    --cacert "$STATE/tls/ca.crt" --header "Authorization: Bearer $1" "$(server)$2"
+}
+
+@test "a viewer reads the objects of rdd, and neither logs nor Secrets, and changes nothing" {
+  contains "$(with_token "$VIEWER" get containers -o name)" "$BOX"
+  with_token "$VIEWER" get images
+  with_token "$VIEWER" get namespaces
+  refused with_token "$VIEWER" get secrets
+  refused with_token "$VIEWER" delete container "$BOX"
+  refused with_token "$VIEWER" annotate container "$BOX" containers.rancherdesktop.io/action=stop
+  same "$(status_of "$VIEWER" "$LOGS/$BOX")" 403
+  same "$(status_of "$VIEWER" "$LOGS")" 403
+  same "$(status_of "$VIEWER" "/passthrough/engine/exec/$BOX")" 403
+  same "$(status_of "$VIEWER" /metrics)" 200
+}
+
+@test "a reader of logs runs no process" {
+  # Past the check of rights, a request without an upgrade is 426.
+  same "$(status_of "$READER" "$LOGS/$BOX")" 426
+  same "$(status_of "$READER" "/passthrough/engine/exec/$BOX")" 403
+  refused with_token "$READER" delete container "$BOX"
+}
+
+@test "an admin does everything, and tokens are listed without being shown" {
+  with_token "$ADMIN" get secrets -A
+  local list
+  list=$(rdd token list)
+  contains "$list" deputy
+  contains "$list" viewer
+  for token in "$VIEWER" "$READER" "$ADMIN"; do
+    lacks "$list" "$token"
+    lacks "$(kubectl get secrets -n rdd-system -o yaml)" "$token"
+    fails grep -qF -- "$token" "$STATE.log" "$AUDIT"
+  done
+  # Whoever may write Secrets is no administrator by it.
+  kubectl create rolebinding writer -n rdd-system --clusterrole=writer --user=eve
+  kubectl create clusterrole writer --verb=create --resource=secrets
+  local out
+  out=$(kubectl create secret generic rdd-token-eve -n rdd-system --type=rdd.rancherdesktop.io/token \
+    --from-literal=role=admin --as=eve 2>&1) && return 1
+  contains "$out" "only administrators may write"
+}
+
+@test "a role of kubectl adds to what a token may do" {
+  refused with_token "$VIEWER" get configmaps
+  kubectl create clusterrole config-reader --verb=list --resource=configmaps
+  kubectl create clusterrolebinding config-reader --clusterrole=config-reader --user=rdd:token:viewer
+  with_token "$VIEWER" get configmaps
+  kubectl delete clusterrolebinding config-reader
+  refused with_token "$VIEWER" get configmaps
+}
+
+@test "a revoked token is not accepted, and its watch has ended" {
+  local token watch
+  token=$(rdd token create --role viewer --name passing)
+  with_token "$token" get containers
+  curl --silent --no-buffer --cacert "$STATE/tls/ca.crt" --header "Authorization: Bearer $token" \
+    "$(server)/apis/containers.rancherdesktop.io/v1alpha1/containers?watch=true" >"$BATS_TEST_TMPDIR/watch" 3>&- &
+  watch=$!
+  try "${PATIENCE[@]}" test -s "$BATS_TEST_TMPDIR/watch"
+  rdd token revoke passing
+  same "$(status_of "$token" /api)" 401
+  try "${PATIENCE[@]}" ended "$watch"
+  fails rdd token revoke passing
+}
+
+@test "the audit log says who did what" {
+  with_token "$VIEWER" get secrets 2>/dev/null && return 1
+  local line
+  recorded() { grep -F rdd:token:viewer "$AUDIT" | grep -F '"resource":"secrets"' | grep -F '"code":403'; }
+  line=$(try "${PATIENCE[@]}" recorded)
+  contains "$line" '"apiVersion":"audit.k8s.io/v1"'
+  contains "$line" '"authorization.k8s.io/decision":"forbid"'
+}

@@ -1,0 +1,137 @@
+//! The strategy of Roles and ClusterRoles.
+
+use rdd_apiserver_schema::FieldError;
+use serde_json::Value;
+
+use super::super::field_errors::{forbidden, invalid, required};
+use super::items;
+
+pub(in crate::builtin) fn validate(object: &Value) -> Vec<FieldError> {
+    validate_rules(object, true)
+}
+
+pub(in crate::builtin) fn validate_update(object: &Value, _old: &Value) -> Vec<FieldError> {
+    validate(object)
+}
+
+pub(in crate::builtin) fn validate_cluster_role(object: &Value) -> Vec<FieldError> {
+    let mut errors = validate_rules(object, false);
+    if object["aggregationRule"].is_object() {
+        errors.push(forbidden(
+            "aggregationRule",
+            "this server does not aggregate cluster roles; list the rules in this one",
+        ));
+    }
+    errors
+}
+
+pub(in crate::builtin) fn validate_cluster_role_update(
+    object: &Value,
+    _old: &Value,
+) -> Vec<FieldError> {
+    validate_cluster_role(object)
+}
+
+fn validate_rules(role: &Value, is_namespaced: bool) -> Vec<FieldError> {
+    items(role, "rules")
+        .iter()
+        .enumerate()
+        .flat_map(|(index, rule)| validate_rule(rule, is_namespaced, &format!("rules[{index}]")))
+        .collect()
+}
+
+fn validate_rule(rule: &Value, is_namespaced: bool, field: &str) -> Vec<FieldError> {
+    let is_empty = |name: &str| items(rule, name).is_empty();
+    let mut errors = Vec::new();
+    if is_empty("verbs") {
+        errors.push(required(
+            format!("{field}.verbs"),
+            "verbs must contain at least one value",
+        ));
+    }
+    let urls = &rule["nonResourceURLs"];
+    if !is_empty("nonResourceURLs") {
+        let mut reject = |detail: &str| {
+            let field = format!("{field}.nonResourceURLs");
+            errors.push(invalid(field, urls.clone(), detail));
+        };
+        if is_namespaced {
+            reject("namespaced rules cannot apply to non-resource URLs");
+        }
+        if ["apiGroups", "resources", "resourceNames"]
+            .into_iter()
+            .any(|name| !is_empty(name))
+        {
+            reject("rules cannot apply to both regular resources and non-resource URLs");
+        }
+        return errors;
+    }
+    for (name, detail) in [
+        (
+            "apiGroups",
+            "resource rules must supply at least one api group",
+        ),
+        (
+            "resources",
+            "resource rules must supply at least one resource",
+        ),
+    ] {
+        if is_empty(name) {
+            errors.push(required(format!("{field}.{name}"), detail));
+        }
+    }
+    errors
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn fields(errors: &[FieldError]) -> Vec<&str> {
+        errors.iter().map(|error| error.field.as_str()).collect()
+    }
+
+    #[test]
+    fn a_rule_is_about_resources_or_about_paths() {
+        let role = |rule: Value| json!({"rules": [rule]});
+        for (rule, in_role, in_cluster_role) in [
+            (
+                json!({"verbs": ["get"], "apiGroups": [""], "resources": ["pods"]}),
+                vec![],
+                vec![],
+            ),
+            (
+                json!({}),
+                vec!["rules[0].verbs", "rules[0].apiGroups", "rules[0].resources"],
+                vec!["rules[0].verbs", "rules[0].apiGroups", "rules[0].resources"],
+            ),
+            (
+                json!({"verbs": ["get"], "nonResourceURLs": ["/x"]}),
+                vec!["rules[0].nonResourceURLs"],
+                vec![],
+            ),
+            (
+                json!({"verbs": ["get"], "nonResourceURLs": ["/x"], "resources": ["a"]}),
+                vec!["rules[0].nonResourceURLs", "rules[0].nonResourceURLs"],
+                vec!["rules[0].nonResourceURLs"],
+            ),
+        ] {
+            let role = role(rule);
+            assert_eq!(fields(&validate(&role)), in_role, "{role}");
+            assert_eq!(
+                fields(&validate_cluster_role(&role)),
+                in_cluster_role,
+                "{role}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_cluster_role_that_aggregates_others_is_rejected() {
+        let role = json!({"aggregationRule": {"clusterRoleSelectors": []}});
+        let errors = validate_cluster_role(&role);
+        assert_eq!(fields(&errors), ["aggregationRule"]);
+    }
+}

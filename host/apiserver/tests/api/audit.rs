@@ -1,0 +1,139 @@
+//! The audit log.
+
+use std::path::{Path, PathBuf};
+
+use rdd_apiserver::{ApiServer, ApiServerOptions, AuditLevel, AuditOptions, OpenError};
+use serde_json::{Value, json};
+
+use crate::client::{APPLY, CONFIG_MAPS, TestClient, admin, config_map, user};
+
+async fn audited(file: &Path, level: AuditLevel) -> TestClient {
+    let options = ApiServerOptions {
+        audit: Some(AuditOptions::new(file, level)),
+        ..ApiServerOptions::in_memory()
+    };
+    TestClient(ApiServer::open(options).await.unwrap())
+}
+
+/// Closes the server, which writes all events, and returns them.
+async fn events(client: TestClient, file: &Path) -> Vec<Value> {
+    client.0.close().await;
+    let text = std::fs::read_to_string(file).unwrap();
+    let parse = |line| serde_json::from_str(line).unwrap();
+    text.lines().map(parse).collect()
+}
+
+fn log_file(dir: &tempfile::TempDir) -> PathBuf {
+    dir.path().join("audit.log")
+}
+
+#[tokio::test]
+async fn each_request_is_an_event() {
+    let dir = tempfile::tempdir().unwrap();
+    let client = audited(&log_file(&dir), AuditLevel::Metadata).await;
+    let created = client.post(CONFIG_MAPS, &config_map("a")).await;
+    let alice = user("alice", &[]);
+    let path = format!("{CONFIG_MAPS}/a?pretty=true");
+    // As in a request over HTTP/2.
+    let uri = format!("https://localhost{path}");
+    client.send_as(&alice, "GET", &uri, &[], &Value::Null).await;
+    let headers = [("impersonate-user", "bob")];
+    client
+        .send_as(&admin(), "GET", "/metrics", &headers, &Value::Null)
+        .await;
+    let watch = client.watch(&format!("{CONFIG_MAPS}?watch=true")).await;
+    let events = events(client, &log_file(&dir)).await;
+    drop(watch);
+    assert_eq!(events.len(), 4, "{events:?}");
+    let create = &events[0];
+    for (field, expected) in [
+        ("kind", json!("Event")),
+        ("apiVersion", json!("audit.k8s.io/v1")),
+        ("level", json!("Metadata")),
+        ("stage", json!("ResponseComplete")),
+        ("requestURI", json!(CONFIG_MAPS)),
+        ("verb", json!("create")),
+        ("userAgent", json!("tests/1.0")),
+        (
+            "user",
+            json!({"username": "admin", "groups": ["system:masters"]}),
+        ),
+        (
+            "objectRef",
+            json!({"resource": "configmaps", "namespace": "default", "apiVersion": "v1"}),
+        ),
+        ("responseStatus", json!({"code": 201})),
+    ] {
+        assert_eq!(create[field], expected, "{field}");
+    }
+    let id = created.headers["audit-id"].to_str().unwrap();
+    assert_eq!(create["auditID"], id);
+    assert!(create["requestObject"].is_null());
+    assert_eq!(
+        create["annotations"]["authorization.k8s.io/decision"],
+        "allow"
+    );
+    let refused = &events[1];
+    assert_eq!(refused["responseStatus"]["code"], 403);
+    assert_eq!(
+        refused["annotations"]["authorization.k8s.io/decision"],
+        "forbid"
+    );
+    assert_eq!(refused["requestURI"], path);
+    assert_eq!(refused["objectRef"]["name"], "a");
+    let impersonated = &events[2];
+    assert_eq!(impersonated["user"]["username"], "admin");
+    assert_eq!(impersonated["impersonatedUser"]["username"], "bob");
+    assert_eq!(impersonated["verb"], "get");
+    assert!(impersonated["objectRef"].is_null());
+    assert_eq!(events[3]["stage"], "ResponseStarted");
+}
+
+#[tokio::test]
+async fn the_level_request_adds_bodies_but_no_secret() {
+    let dir = tempfile::tempdir().unwrap();
+    let client = audited(&log_file(&dir), AuditLevel::Request).await;
+    client.post(CONFIG_MAPS, &config_map("a")).await;
+    let apply = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: b}\ndata: {k: applied}\n";
+    let path = format!("{CONFIG_MAPS}/b?fieldManager=tests");
+    client
+        .send("PATCH", &path, &[("content-type", APPLY)], apply)
+        .await;
+    let large = json!({"metadata": {"name": "c"}, "data": {"k": "x".repeat(300 * 1024)}});
+    client.post(CONFIG_MAPS, &large).await;
+    let secrets = "/api/v1/namespaces/default/secrets";
+    let secret = json!({"metadata": {"name": "s"}, "stringData": {"k": "hidden-text"}});
+    assert_eq!(client.post(secrets, &secret).await.code, 201);
+    let change = json!({"stringData": {"k": "hidden-text"}});
+    client
+        .patch(&format!("{secrets}/s"), crate::client::MERGE, &change)
+        .await;
+    let review = json!({"spec": {"token": "hidden-text"}});
+    client
+        .post("/apis/authentication.k8s.io/v1/tokenreviews", &review)
+        .await;
+    let headers = [("authorization", "Bearer hidden-text")];
+    client.send("GET", "/api", &headers, "").await;
+    let events = events(client, &log_file(&dir)).await;
+    assert_eq!(events.len(), 7);
+    assert_eq!(events[0]["requestObject"]["data"], json!({"k": "1"}));
+    assert_eq!(events[1]["requestObject"]["data"], json!({"k": "applied"}));
+    assert!(events[2]["requestObject"].is_null());
+    assert!(events[2]["annotations"].to_string().contains("omitted"));
+    let text = std::fs::read_to_string(log_file(&dir)).unwrap();
+    assert!(!text.contains("hidden-text"), "{text}");
+    assert!(!text.contains("aGlkZGVuLXRleHQ"), "{text}");
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_opened_is_an_error_of_the_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("missing/audit.log");
+    let options = ApiServerOptions {
+        audit: Some(AuditOptions::new(&file, AuditLevel::Metadata)),
+        ..ApiServerOptions::in_memory()
+    };
+    let error = ApiServer::open(options).await.unwrap_err();
+    assert!(matches!(error, OpenError::Audit { .. }), "{error}");
+    assert!(error.to_string().contains("missing/audit.log"), "{error}");
+}

@@ -1,0 +1,96 @@
+//! The cluster roles behind the roles of tokens, which the daemon writes at each
+//! start.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding};
+use kube::api::{Patch, PatchParams};
+use kube::{Api, Client};
+use serde_json::{Value, json};
+
+use super::discovery;
+use crate::tokens::TokenRole;
+
+const GROUP: &str = "rbac.authorization.k8s.io";
+/// The field manager of the roles.
+const FIELD_MANAGER: &str = "rdd";
+const READ_VERBS: [&str; 3] = ["get", "list", "watch"];
+
+/// Writes the roles and their bindings. What others have changed in them is changed
+/// back: more rights are granted by other bindings.
+pub(crate) async fn apply(client: &Client) -> kube::Result<()> {
+    let roles: Api<ClusterRole> = Api::all(client.clone());
+    let bindings: Api<ClusterRoleBinding> = Api::all(client.clone());
+    let params = PatchParams::apply(FIELD_MANAGER).force();
+    for role in [TokenRole::Viewer, TokenRole::Logs] {
+        // The group has the name of its role.
+        let name = role.group();
+        let object = json!({
+            "apiVersion": format!("{GROUP}/v1"),
+            "kind": "ClusterRole",
+            "metadata": {"name": name},
+            "rules": rules(role),
+        });
+        roles.patch(name, &params, &Patch::Apply(object)).await?;
+        let object = json!({
+            "apiVersion": format!("{GROUP}/v1"),
+            "kind": "ClusterRoleBinding",
+            "metadata": {"name": name},
+            "roleRef": {"apiGroup": GROUP, "kind": "ClusterRole", "name": name},
+            "subjects": [{"apiGroup": GROUP, "kind": "Group", "name": name}],
+        });
+        bindings.patch(name, &params, &Patch::Apply(object)).await?;
+    }
+    Ok(())
+}
+
+/// Returns the rules of a role. Resources are named one by one: `*` would include
+/// `containers/log`.
+fn rules(role: TokenRole) -> Vec<Value> {
+    let mut plurals: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for definition in rdd_api::crds() {
+        let resources = plurals.entry(definition.spec.group).or_default();
+        resources.push(definition.spec.names.plural);
+    }
+    let kinds = plurals.into_iter().map(|(group, resources)| {
+        json!({"verbs": READ_VERBS, "apiGroups": [group], "resources": resources})
+    });
+    let mut rules: Vec<Value> = kinds.collect();
+    rules.extend([
+        json!({"verbs": READ_VERBS, "apiGroups": [""], "resources": ["namespaces"]}),
+        json!({
+            "verbs": READ_VERBS,
+            "apiGroups": [""],
+            "resources": ["configmaps"],
+            "resourceNames": [discovery::NAME],
+        }),
+        json!({"verbs": ["get"], "nonResourceURLs": ["/metrics"]}),
+    ]);
+    if role != TokenRole::Viewer {
+        rules.push(json!({
+            "verbs": ["get"],
+            "apiGroups": [rdd_api::CONTAINERS_GROUP],
+            "resources": ["containers/log"],
+        }));
+    }
+    rules
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_viewer_reads_every_kind_and_neither_logs_nor_secrets() {
+        let text = |role| serde_json::to_string(&rules(role)).unwrap();
+        let viewer = text(TokenRole::Viewer);
+        for definition in rdd_api::crds() {
+            let plural = format!("{:?}", definition.spec.names.plural);
+            assert!(viewer.contains(&plural), "{plural} in {viewer}");
+        }
+        for right in ["containers/log", "secrets", "\"*\"", "create"] {
+            assert!(!viewer.contains(right), "{right} in {viewer}");
+        }
+        assert!(text(TokenRole::Logs).contains("containers/log"));
+    }
+}
