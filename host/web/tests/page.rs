@@ -216,31 +216,6 @@ async fn the_files_are_compressed_and_validated_instead_of_sent_again() {
 }
 
 #[tokio::test]
-async fn neither_code_nor_token_is_logged() {
-    let captured = rdd_testkit::CapturedLog::default();
-    let writer = captured.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::TRACE)
-        .with_writer(move || writer.clone())
-        .finish();
-    let _default = tracing::subscriber::set_default(subscriber);
-    let page = TestPage::start().await;
-    let code = page.create_code();
-    let body = format!(r#"{{"code":"{code}"}}"#);
-    let response = page.post("/ui/session", "", &body).await;
-    let token = response.json()["token"].as_str().unwrap().to_owned();
-    page.get("/apis/x", &format!("authorization: Bearer {token}\r\n"))
-        .await;
-    page.post("/ui/session", "", &body).await;
-    let log = captured.text();
-    assert!(
-        log.contains("signed in") && log.contains("a sign-in to the page failed"),
-        "{log}"
-    );
-    assert!(!log.contains(&code) && !log.contains(&token), "{log}");
-}
-
-#[tokio::test]
 async fn plain_http_is_served_on_the_loopback_interface_alone() {
     let mut options = TestPage::start().await.options;
     options.listen = "0.0.0.0:0".parse().unwrap();

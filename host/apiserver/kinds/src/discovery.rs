@@ -16,11 +16,12 @@ pub const AGGREGATED_CONTENT_TYPE: &str =
 const CRD_PRIORITY: u32 = 1000;
 
 /// The `groupPriorityMinimum` of upstream's own groups.
-const GROUP_PRIORITIES: [(&str, u32); 8] = [
+const GROUP_PRIORITIES: [(&str, u32); 9] = [
     ("", 18000),
     ("events.k8s.io", 17750),
     ("authentication.k8s.io", 17700),
     ("authorization.k8s.io", 17600),
+    ("rbac.authorization.k8s.io", 17000),
     ("admissionregistration.k8s.io", 16700),
     ("apiextensions.k8s.io", 16700),
     ("coordination.k8s.io", 16500),
@@ -312,6 +313,7 @@ mod tests {
             names,
             [
                 "events.k8s.io",
+                "rbac.authorization.k8s.io",
                 "admissionregistration.k8s.io",
                 "apiextensions.k8s.io",
                 "coordination.k8s.io",
@@ -337,7 +339,7 @@ mod tests {
                 .as_array()
                 .unwrap()
                 .len(),
-            5
+            6
         );
     }
 

@@ -189,7 +189,7 @@ mod tests {
                 false,
             ),
         ] {
-            let missing = missing_rights(&held, &[requested.clone()]);
+            let missing = missing_rights(&held, std::slice::from_ref(&requested));
             assert_eq!(
                 missing.is_empty(),
                 is_held,

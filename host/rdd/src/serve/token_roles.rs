@@ -88,7 +88,7 @@ mod tests {
             let plural = format!("{:?}", definition.spec.names.plural);
             assert!(viewer.contains(&plural), "{plural} in {viewer}");
         }
-        for right in ["containers/log", "secrets", "\"*\"", "create"] {
+        for right in ["containers/log", "secrets", "\"*\"", "\"create\""] {
             assert!(!viewer.contains(right), "{right} in {viewer}");
         }
         assert!(text(TokenRole::Logs).contains("containers/log"));

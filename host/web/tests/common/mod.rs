@@ -1,4 +1,5 @@
 //! The page on a gateway without TLS, and a client for it.
+#![allow(dead_code, reason = "not every test file uses all items")]
 
 use std::convert::Infallible;
 use std::net::SocketAddr;

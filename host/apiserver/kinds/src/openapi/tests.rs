@@ -63,7 +63,7 @@ fn every_reference_is_resolved_within_its_document() {
     kinds.push(&boat);
     let all = document_group_versions(&kinds);
     assert_eq!(all.first(), Some(&("", "v1")));
-    assert_eq!(all.len(), 6, "{all:?}");
+    assert_eq!(all.len(), 7, "{all:?}");
     let mut operations = HashSet::new();
     for (group, version) in all {
         let doc = document(
