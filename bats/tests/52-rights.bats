@@ -6,8 +6,10 @@ bats_require_minimum_version 1.5.0
 load ../helpers/rdd
 
 setup_file() {
-  start_file --audit-log "$BATS_FILE_TMPDIR/audit.log"
   AUDIT=$BATS_FILE_TMPDIR/audit.log
+  begin_file
+  start_daemon --audit-log "$AUDIT"
+  connected
   BOX=$(container rdd-test sh -c 'echo hello; sleep 100000')
   VIEWER=$(rdd token create --role viewer --name viewer)
   READER=$(rdd token create --role logs --name reader)
