@@ -21,8 +21,8 @@ teardown_file() { end_file; }
 
 # with_token TOKEN ARGUMENT…: kubectl with another token than that of the kubeconfig
 with_token() { kubectl --token "$1" "${@:2}"; }
-# refused COMMAND…: the command fails with a message of the roles
-refused() {
+# forbidden COMMAND…: the command fails with a message of the roles
+forbidden() {
   local out
   out=$("$@" 2>&1) && return 1
   contains "$out" "is forbidden: User"
@@ -37,9 +37,9 @@ status_of() {
   contains "$(with_token "$VIEWER" get containers -o name)" "$BOX"
   with_token "$VIEWER" get images
   with_token "$VIEWER" get namespaces
-  refused with_token "$VIEWER" get secrets
-  refused with_token "$VIEWER" delete container "$BOX"
-  refused with_token "$VIEWER" annotate container "$BOX" containers.rancherdesktop.io/action=stop
+  forbidden with_token "$VIEWER" get secrets
+  forbidden with_token "$VIEWER" delete container "$BOX"
+  forbidden with_token "$VIEWER" annotate container "$BOX" containers.rancherdesktop.io/action=stop
   same "$(status_of "$VIEWER" "$LOGS/$BOX")" 403
   same "$(status_of "$VIEWER" "$LOGS")" 403
   same "$(status_of "$VIEWER" "/passthrough/engine/exec/$BOX")" 403
@@ -50,7 +50,7 @@ status_of() {
   # Past the check of rights, a request without an upgrade is 426.
   same "$(status_of "$READER" "$LOGS/$BOX")" 426
   same "$(status_of "$READER" "/passthrough/engine/exec/$BOX")" 403
-  refused with_token "$READER" delete container "$BOX"
+  forbidden with_token "$READER" delete container "$BOX"
 }
 
 @test "an admin does everything, and tokens are listed without being shown" {
@@ -74,12 +74,12 @@ status_of() {
 }
 
 @test "a role of kubectl adds to what a token may do" {
-  refused with_token "$VIEWER" get configmaps
+  forbidden with_token "$VIEWER" get configmaps
   kubectl create clusterrole config-reader --verb=list --resource=configmaps
   kubectl create clusterrolebinding config-reader --clusterrole=config-reader --user=rdd:token:viewer
   with_token "$VIEWER" get configmaps
   kubectl delete clusterrolebinding config-reader
-  refused with_token "$VIEWER" get configmaps
+  forbidden with_token "$VIEWER" get configmaps
 }
 
 @test "a revoked token is not accepted, and its watch has ended" {
