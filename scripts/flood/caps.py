@@ -29,7 +29,8 @@ def client_certificate(context: FloodContext, user: str):
     tls, work = context.daemon.state / "tls", context.work
     key, request, certificate, extensions = (work / f"{user}.{kind}" for kind in ("key", "csr", "crt", "cnf"))
     extensions.write_text("extendedKeyUsage=clientAuth\n")
-    new_key = f"req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /O=system:masters/CN={user} -keyout {key} -out {request}"
+    subject = f"/O=system:masters/CN={user}"
+    new_key = f"req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj {subject} -keyout {key} -out {request}"
     sign = f"x509 -req -in {request} -CA {tls}/ca.crt -CAkey {tls}/ca.key -CAcreateserial -CAserial {work}/serial"
     for command in (new_key, f"{sign} -days 2 -extfile {extensions} -out {certificate}"):
         subprocess.run(["openssl", *command.split()], check=True, capture_output=True)
