@@ -12,7 +12,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use tracing::{Instrument as _, Span};
 
-use crate::audit::{AuditEvent, AuditLevel, RequestRecord};
+use crate::audit::{PendingEvent, RequestRecord};
 use crate::body::ResponseBody;
 use crate::limits::{self, MAX_BODY_BYTES};
 use crate::negotiate::{self, EndpointKind, ResponseFormat};
@@ -65,37 +65,30 @@ where
     B: http_body::Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let length = parts.uri.query().map_or(0, str::len);
-    if length > limits::MAX_QUERY_BYTES {
-        let error = ApiError::bad_request(format!(
-            "the query string has {length} bytes, the most is {}",
-            limits::MAX_QUERY_BYTES
-        ));
-        let mut response = render::error(&error, ResponseFormat::JSON);
-        response
-            .headers_mut()
-            .insert(AUDIT_ID, audit_id(&parts.headers));
-        return response;
-    }
-    let query = QueryParams::parse(parts.uri.query());
     let is_head = parts.method == Method::HEAD;
     let audit_id = audit_id(&parts.headers);
-    let record = RequestRecord::new(audit_level(&server) == Some(AuditLevel::Request));
-    let event = server.audit.as_ref().map(|queue| {
-        let id = audit_id.to_str().unwrap_or_default();
-        AuditEvent::of_request(&parts, id, queue.level, server.clock.now())
-    });
-    let plain = negotiate::document_format(&parts.headers, &query);
-    let state = Arc::clone(&server);
-    let mut response = route(server, parts, query, plain, body, span, &record)
-        .await
-        .unwrap_or_else(|error| render::error(&error, plain));
+    let query = limited_query(&parts);
+    let no_query = QueryParams::parse(None);
+    let pending = PendingEvent::new(
+        &server,
+        &parts,
+        query.as_ref().unwrap_or(&no_query),
+        audit_id.to_str().unwrap_or_default(),
+    );
+    let mut response = match query {
+        Ok(query) => {
+            let plain = negotiate::document_format(&parts.headers, &query);
+            let state = Arc::clone(&server);
+            route(state, parts, query, plain, body, span, pending.record())
+                .await
+                .unwrap_or_else(|error| render::error(&error, plain))
+        }
+        Err(error) => render::error(&error, ResponseFormat::JSON),
+    };
     // A request that was rejected before it was routed has no verb.
-    let verb = record.verb.get().copied().unwrap_or_default();
-    state.metrics.record(verb, response.status());
-    if let (Some(queue), Some(event)) = (&state.audit, event) {
-        queue.push(event.with_response(record, response.status(), state.clock.now()));
-    }
+    let verb = pending.record().verb.get().copied().unwrap_or_default();
+    server.metrics.record(verb, response.status());
+    pending.finish(response.status());
     response.headers_mut().insert(AUDIT_ID, audit_id);
     if is_head {
         *response.body_mut() = ResponseBody::empty();
@@ -103,8 +96,19 @@ where
     response
 }
 
-fn audit_level(server: &ServerState) -> Option<AuditLevel> {
-    server.audit.as_ref().map(|queue| queue.level)
+/// Parses the query string.
+///
+/// # Errors
+/// 400 for one that is too long.
+fn limited_query(parts: &Parts) -> Result<QueryParams, ApiError> {
+    let length = parts.uri.query().map_or(0, str::len);
+    if length <= limits::MAX_QUERY_BYTES {
+        return Ok(QueryParams::parse(parts.uri.query()));
+    }
+    Err(ApiError::bad_request(format!(
+        "the query string has {length} bytes, the most is {}",
+        limits::MAX_QUERY_BYTES
+    )))
 }
 
 /// The header with the ID of a request, under which other logs name it.
@@ -116,7 +120,7 @@ fn audit_id(headers: &HeaderMap) -> HeaderValue {
     const MAX_BYTES: usize = 64;
     let sent = headers
         .get(AUDIT_ID)
-        .filter(|id| !id.is_empty() && id.len() <= MAX_BYTES);
+        .filter(|id| !id.is_empty() && id.len() <= MAX_BYTES && id.to_str().is_ok());
     sent.cloned().unwrap_or_else(|| {
         let mut buffer = uuid::Uuid::encode_buffer();
         let id = uuid::Uuid::new_v4().hyphenated().encode_lower(&mut buffer);

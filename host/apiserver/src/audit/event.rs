@@ -24,6 +24,8 @@ const MAX_TEXT_BYTES: usize = 4 * 1024;
 /// Annotations of this server.
 const OMITTED_BODY: &str = "audit.rdd.rancherdesktop.io/request-object";
 const LOST_EVENTS: &str = "audit.rdd.rancherdesktop.io/lost-events";
+const MISSING_RESPONSE: &str = "audit.rdd.rancherdesktop.io/response";
+const NO_RESPONSE: &str = "none: the client disconnected, or the request failed in the server; it may have been carried out";
 const DECISION: &str = "authorization.k8s.io/decision";
 const REASON: &str = "authorization.k8s.io/reason";
 
@@ -39,6 +41,7 @@ impl AuditEvent {
     /// Describes a request when it arrives.
     pub(crate) fn of_request(
         parts: &Parts,
+        query: &QueryParams,
         audit_id: &str,
         level: AuditLevel,
         received_at: Timestamp,
@@ -56,8 +59,7 @@ impl AuditEvent {
         }
         match parse(parts.uri.path()) {
             RequestTarget::Resource(path) => {
-                let query = QueryParams::parse(parts.uri.query());
-                let verb = requested_verb(&parts.method, &path, &query);
+                let verb = requested_verb(&parts.method, &path, query);
                 event.set("verb", verb.into());
                 event.set("objectRef", object_reference(&path));
             }
@@ -104,23 +106,29 @@ impl AuditEvent {
         self.fields.insert(field.to_owned(), value);
     }
 
-    /// Adds the response, and what was learned about the request.
+    /// Adds the response, if there was one, and what was learned about the request.
     #[must_use]
     pub(crate) fn with_response(
         mut self,
         record: RequestRecord,
-        status: StatusCode,
+        status: Option<StatusCode>,
         now: Timestamp,
     ) -> Self {
         let is_watch = self.fields.get("verb").is_some_and(|verb| verb == "watch");
         // The response of a watch has only begun.
-        let stage = match is_watch && status == StatusCode::OK {
+        let stage = match is_watch && status == Some(StatusCode::OK) {
             true => "ResponseStarted",
             false => "ResponseComplete",
         };
         self.set("stage", stage.into());
         self.set("stageTimestamp", rfc3339_micros(now).into());
-        self.set("responseStatus", json!({"code": status.as_u16()}));
+        match status {
+            Some(status) => self.set("responseStatus", json!({"code": status.as_u16()})),
+            None => {
+                self.annotations
+                    .insert(MISSING_RESPONSE.to_owned(), NO_RESPONSE.into());
+            }
+        }
         if let Some(user) = record.impersonated.get() {
             self.set("impersonatedUser", user.to_value());
         }
@@ -148,10 +156,14 @@ impl AuditEvent {
     pub(super) fn weight(&self) -> u32 {
         /// The fields that are always there.
         const BASE: usize = 1024;
-        let texts = ["requestURI", "userAgent"].into_iter();
-        let texts = texts.filter_map(|field| self.fields.get(field)?.as_str());
-        let body = self.body.as_ref().map_or(0, |body| body.bytes.len());
-        let bytes = BASE + body + texts.map(str::len).sum::<usize>();
+        let body = self.body.as_ref().map_or(0, |body| {
+            body.bytes.len().saturating_add(body.media_type.len())
+        });
+        let bytes = [&self.fields, &self.annotations]
+            .into_iter()
+            .flat_map(Map::values)
+            .map(text_bytes)
+            .fold(BASE.saturating_add(body), usize::saturating_add);
         u32::try_from(bytes).unwrap_or(u32::MAX)
     }
 
@@ -175,6 +187,24 @@ impl AuditEvent {
         let mut line = Value::Object(self.fields).to_string();
         line.push('\n');
         line
+    }
+}
+
+/// Returns the bytes of all texts of a value, with an allowance for each.
+fn text_bytes(value: &Value) -> usize {
+    /// Of a value beside its text.
+    const VALUE: usize = 32;
+    match value {
+        Value::String(text) => VALUE + text.len(),
+        Value::Array(items) => items.iter().map(text_bytes).sum::<usize>() + VALUE,
+        Value::Object(members) => {
+            let members = members.iter();
+            members
+                .map(|(key, item)| key.len() + text_bytes(item))
+                .sum::<usize>()
+                + VALUE
+        }
+        _ => VALUE,
     }
 }
 
@@ -207,4 +237,45 @@ fn decode_body(body: &RequestBody) -> Result<Value, decode::DecodeError> {
         _ => ContentType::Json,
     };
     decode::parse(content_type, &body.bytes).map(|decoded| decoded.value)
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Request;
+
+    use super::*;
+
+    fn event(path: &str) -> AuditEvent {
+        let (parts, ()) = Request::get(path).body(()).unwrap().into_parts();
+        let query = QueryParams::parse(None);
+        AuditEvent::of_request(
+            &parts,
+            &query,
+            "id",
+            AuditLevel::Metadata,
+            Timestamp::UNIX_EPOCH,
+        )
+    }
+
+    #[test]
+    fn whatever_a_client_can_make_long_counts_as_memory() {
+        let long = "x".repeat(60_000);
+        let base = event("/api").weight();
+        let name = event(&format!("/api/v1/namespaces/default/configmaps/{long}"));
+        assert!(name.weight() > base + 60_000, "{}", name.weight());
+        let record = RequestRecord::new(true);
+        record.impersonated.get_or_init(|| UserInfo {
+            groups: vec![long.clone()],
+            ..UserInfo::default()
+        });
+        let impersonated = event("/api").with_response(record, None, Timestamp::UNIX_EPOCH);
+        assert!(impersonated.weight() > base + 60_000);
+        let record = RequestRecord::new(true);
+        record.body.get_or_init(|| RequestBody {
+            media_type: String::new(),
+            bytes: long.into(),
+        });
+        let with_body = event("/api").with_response(record, None, Timestamp::UNIX_EPOCH);
+        assert!(with_body.weight() > base + 60_000);
+    }
 }

@@ -7,6 +7,7 @@
 
 mod event;
 mod file_writer;
+mod pending_event;
 mod queue;
 mod request_record;
 mod task;
@@ -14,6 +15,7 @@ mod task;
 use std::path::PathBuf;
 
 pub(crate) use event::AuditEvent;
+pub(crate) use pending_event::PendingEvent;
 pub(crate) use queue::AuditQueue;
 pub(crate) use request_record::RequestRecord;
 pub(crate) use task::{OpenAuditLog, start};

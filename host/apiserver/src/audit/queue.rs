@@ -103,7 +103,8 @@ mod tests {
     #[test]
     fn events_beyond_either_limit_are_counted() {
         let many_bytes = 1024 * 1024;
-        for (max_events, max_bytes) in [(2, many_bytes), (100, 2 * 1024 + 100)] {
+        let two_events = 2 * event().weight() as usize;
+        for (max_events, max_bytes) in [(2, many_bytes), (100, two_events + 100)] {
             let (queue, mut receiver) =
                 AuditQueue::with_limits(AuditLevel::Metadata, max_events, max_bytes);
             for _ in 0..5 {

@@ -1,9 +1,16 @@
 //! The audit log.
 
+use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 
+use bytes::Bytes;
+use futures::{FutureExt as _, stream};
+use http::Request;
+use http_body_util::StreamBody;
+use hyper::body::Frame;
 use rdd_apiserver::{ApiServer, ApiServerOptions, AuditLevel, AuditOptions, OpenError};
 use serde_json::{Value, json};
+use tower::Service as _;
 
 use crate::client::{APPLY, CONFIG_MAPS, TestClient, admin, config_map, user};
 
@@ -87,6 +94,32 @@ async fn each_request_is_an_event() {
     assert_eq!(impersonated["verb"], "get");
     assert!(impersonated["objectRef"].is_null());
     assert_eq!(events[3]["stage"], "ResponseStarted");
+}
+
+#[tokio::test]
+async fn a_request_without_a_response_and_one_that_is_not_parsed_are_events_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let client = audited(&log_file(&dir), AuditLevel::Metadata).await;
+    let body = StreamBody::new(stream::pending::<Result<Frame<Bytes>, Infallible>>());
+    let request = Request::post(CONFIG_MAPS).extension(admin()).body(body);
+    let mut response = client.0.clone().call(request.unwrap());
+    assert!((&mut response).now_or_never().is_none());
+    // As when the client disconnects.
+    drop(response);
+    let query = "x".repeat(40 * 1024);
+    let refused = client.get(&format!("{CONFIG_MAPS}?{query}")).await;
+    assert_eq!(refused.code, 400);
+    let events = events(client, &log_file(&dir)).await;
+    assert_eq!(events.len(), 2, "{events:?}");
+    assert_eq!(events[0]["verb"], "create");
+    assert!(events[0]["responseStatus"].is_null());
+    let annotations = events[0]["annotations"].to_string();
+    assert!(
+        annotations.contains("may have been carried out"),
+        "{annotations}"
+    );
+    assert_eq!(events[1]["responseStatus"]["code"], 400);
+    assert!(events[1].to_string().len() < 16 * 1024);
 }
 
 #[tokio::test]
