@@ -117,16 +117,14 @@ pub trait Authenticator: Send + Sync + 'static {
         credentials: &Credentials,
     ) -> Option<Result<UserIdentity, AuthError>>;
 
-    /// Checks, without I/O, that an authenticated user may do what `scope` says.
-    /// Where [`authenticate`](Self::authenticate) checks it, there is nothing left
-    /// to check.
+    /// Checks, without I/O, that a user whom
+    /// [`authenticate_locally`](Self::authenticate_locally) has returned may do what
+    /// `scope` says.
     ///
     /// # Errors
     ///
     /// Fails with [`AuthError::Forbidden`] only.
-    fn authorize(&self, _identity: &UserIdentity, _scope: AccessScope) -> Result<(), AuthError> {
-        Ok(())
-    }
+    fn authorize(&self, identity: &UserIdentity, scope: AccessScope) -> Result<(), AuthError>;
 
     /// Returns the end of the session that the credentials are of. Those that are
     /// valid for as long as the daemon runs have none.

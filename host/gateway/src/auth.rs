@@ -75,6 +75,10 @@ impl Authenticator for LocalAuthenticator {
     }
 
     /// Users of the instance may do everything.
+    fn authorize(&self, _: &UserIdentity, _: AccessScope) -> Result<(), AuthError> {
+        Ok(())
+    }
+
     async fn authenticate(
         &self,
         credentials: &Credentials,

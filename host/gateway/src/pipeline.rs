@@ -171,6 +171,7 @@ impl RequestPipeline {
                 Some(STARTING_RETRY_AFTER_SECONDS),
             );
         }
+        let is_known_locally = known.is_some();
         let identity = match known {
             Some(identity) => identity,
             None => match self
@@ -209,7 +210,9 @@ impl RequestPipeline {
         if (page.is_some() || scope.is_some()) && requests_impersonation(request.headers()) {
             return reject(&request, StatusCode::FORBIDDEN, IMPERSONATION_MESSAGE, None);
         }
-        if let Some(scope) = scope
+        // Otherwise, the authentication has checked it.
+        if is_known_locally
+            && let Some(scope) = scope
             && let Err(error) = self.authenticator.authorize(&identity, scope)
         {
             return authentication_failed(&request, &error);

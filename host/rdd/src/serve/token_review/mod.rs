@@ -10,7 +10,7 @@ use k8s_openapi::api::authorization::v1::{
 use kube::Client;
 use kube::api::{Api, PostParams};
 use rdd_core::{AccessScope, AuthError, Authenticator, Credentials, UserIdentity};
-use rdd_gateway::LocalAuthenticator;
+use rdd_gateway::{ADMIN_GROUP, LocalAuthenticator};
 
 use self::cache::ReviewCache;
 
@@ -125,6 +125,18 @@ impl Authenticator for ClusterAuthenticator {
             (Err(AuthError::Unauthenticated(_)), Credentials::Bearer(_)) => None,
             (decided, _) => Some(decided),
         }
+    }
+
+    /// Only the cluster can tell what its users may do, and it is asked about their
+    /// tokens. Sessions of the web page have none, nor have client certificates.
+    fn authorize(&self, identity: &UserIdentity, _: AccessScope) -> Result<(), AuthError> {
+        if identity.groups.iter().any(|group| group == ADMIN_GROUP) {
+            return Ok(());
+        }
+        Err(AuthError::Forbidden(format!(
+            "user {:?} may do this with a token of the cluster only; the web page is for whoever has the token of the instance ('rdd dashboard')",
+            identity.user
+        )))
     }
 
     async fn authenticate(

@@ -191,3 +191,24 @@ async fn only_foreign_tokens_are_reviewed_by_the_cluster() {
     assert!(known(Credentials::Bearer("jane".to_owned())).is_none());
     assert_eq!(fixture.cluster.take_reviews(), []);
 }
+
+#[tokio::test(start_paused = true)]
+async fn users_who_are_known_without_their_token_do_nothing_unless_they_are_administrators() {
+    let fixture = TestAuthenticator::new();
+    let authorize = |group: &str, scope| {
+        let identity = UserIdentity {
+            user: "jane".to_owned(),
+            groups: vec![group.to_owned()],
+        };
+        fixture.authenticator.authorize(&identity, scope)
+    };
+    for scope in [
+        AccessScope::ContainerLog,
+        AccessScope::ContainerExec,
+        AccessScope::DaemonMetrics,
+    ] {
+        assert!(authorize("system:masters", scope).is_ok());
+        let refused = authorize("system:authenticated", scope);
+        assert!(matches!(refused, Err(AuthError::Forbidden(_))), "{scope:?}");
+    }
+}
