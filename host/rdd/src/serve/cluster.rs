@@ -27,7 +27,6 @@ use super::token_review::ClusterAuthenticator;
 use super::token_roles;
 use crate::cli::AuditArgs;
 use crate::client::KubeClientConfig;
-use crate::state_dir::StateDir;
 
 /// The user name of the daemon's own client.
 pub(crate) const DAEMON_USER: &str = "system:rdd";
@@ -47,6 +46,8 @@ pub(crate) enum ClusterConnection {
         server: ApiServer,
         /// The tokens of `rdd token create`.
         tokens: TokenReader,
+        /// Their controller, until it runs.
+        controller: Option<Box<TokenController>>,
     },
     /// The cluster of `--kubeconfig`.
     External {
@@ -58,15 +59,14 @@ pub(crate) enum ClusterConnection {
 }
 
 impl ClusterConnection {
-    /// Opens the embedded API server, with its database in the state directory.
-    /// A damaged database is renamed and replaced by a new one.
+    /// Opens the embedded API server. A damaged database is renamed and replaced by
+    /// a new one.
     pub(crate) async fn embedded(
-        state_dir: &StateDir,
+        path: &Path,
         token: &BearerToken,
         admission: Vec<Arc<dyn AdmissionPolicy>>,
         audit: AuditArgs,
     ) -> Result<Self> {
-        let path = state_dir.database();
         let tokens = TokenReader::default();
         let options = rdd_apiserver::ApiServerOptions {
             tokens: Some(Arc::new(LocalTokenAuthenticator {
@@ -76,12 +76,12 @@ impl ClusterConnection {
             admission,
             audit: audit.into_options(),
             reserved_users: vec![DAEMON_USER.to_owned()],
-            ..rdd_apiserver::ApiServerOptions::file(&path)
+            ..rdd_apiserver::ApiServerOptions::file(path)
         };
         let server = match open_database(&options).await {
             Ok(server) => server,
             Err(error) if error.is_damaged() => {
-                let aside = rdd_apiserver::set_aside(&path).with_context(|| {
+                let aside = rdd_apiserver::set_aside(path).with_context(|| {
                     format!("{} is damaged and cannot be set aside", path.display())
                 })?;
                 tracing::error!(
@@ -97,11 +97,17 @@ impl ClusterConnection {
                 return Err(error).with_context(|| format!("cannot open {}", path.display()));
             }
         };
-        let cluster = Self::Embedded { server, tokens };
-        token_roles::apply(&cluster.client())
+        let client = embedded_client(&server);
+        token_roles::apply(&client)
             .await
             .context("cannot write the roles of tokens")?;
-        Ok(cluster)
+        let mut controller = TokenController::new(client, tokens.clone());
+        controller.load().await.context("cannot read the tokens")?;
+        Ok(Self::Embedded {
+            server,
+            tokens,
+            controller: Some(Box::new(controller)),
+        })
     }
 
     /// Connects to an external cluster.
@@ -125,20 +131,7 @@ impl ClusterConnection {
     pub(crate) fn client(&self) -> kube::Client {
         match self {
             Self::External { client, .. } => client.clone(),
-            Self::Embedded { server, .. } => {
-                let service =
-                    server
-                        .clone()
-                        .map_request(|mut request: Request<kube::client::Body>| {
-                            request.extensions_mut().insert(UserInfo {
-                                name: DAEMON_USER.to_owned(),
-                                groups: vec![ADMIN_GROUP.to_owned()],
-                                ..UserInfo::default()
-                            });
-                            request
-                        });
-                kube::Client::new(service, "default")
-            }
+            Self::Embedded { server, .. } => embedded_client(server),
         }
     }
 
@@ -146,7 +139,7 @@ impl ClusterConnection {
     pub(crate) fn authenticator(&self, token: BearerToken) -> Arc<dyn Authenticator> {
         let local = LocalAuthenticator::new(token);
         match self {
-            Self::Embedded { server, tokens } => Arc::new(EmbeddedAuthenticator::new(
+            Self::Embedded { server, tokens, .. } => Arc::new(EmbeddedAuthenticator::new(
                 local,
                 tokens.clone(),
                 server.clone(),
@@ -196,12 +189,16 @@ impl ClusterConnection {
     /// Observes the tasks of the embedded API server, so that their failures are
     /// handled like those of the daemon's own tasks, and runs the controller of
     /// tokens.
-    pub(crate) fn observe(&self, supervisor: &TaskSupervisor) -> Vec<TaskHandle> {
-        let Self::Embedded { server, tokens } = self else {
+    pub(crate) fn observe(&mut self, supervisor: &TaskSupervisor) -> Vec<TaskHandle> {
+        let Self::Embedded {
+            server, controller, ..
+        } = self
+        else {
             return Vec::new();
         };
-        let controller = TokenController::new(self.client(), tokens.clone());
-        let controller = supervisor.spawn("tokens", |shutdown| controller.run(shutdown));
+        let controller = controller.take();
+        let controller = controller
+            .map(|controller| supervisor.spawn("tokens", |shutdown| controller.run(shutdown)));
         let observe = |task: ServerTask| {
             let server = server.clone();
             supervisor.spawn(task.name(), move |shutdown| async move {
@@ -212,7 +209,7 @@ impl ClusterConnection {
             })
         };
         let observers = ServerTask::ALL.map(observe);
-        std::iter::once(controller).chain(observers).collect()
+        controller.into_iter().chain(observers).collect()
     }
 
     /// Finishes pending writes and checkpoints the database.
@@ -221,6 +218,21 @@ impl ClusterConnection {
             server.close().await;
         }
     }
+}
+
+/// Returns a client of the server, in process, as the daemon's own user.
+fn embedded_client(server: &ApiServer) -> kube::Client {
+    let service = server
+        .clone()
+        .map_request(|mut request: Request<kube::client::Body>| {
+            request.extensions_mut().insert(UserInfo {
+                name: DAEMON_USER.to_owned(),
+                groups: vec![ADMIN_GROUP.to_owned()],
+                ..UserInfo::default()
+            });
+            request
+        });
+    kube::Client::new(service, "default")
 }
 
 /// Authenticates the tokens of `TokenReview` like the gateway.
@@ -281,4 +293,49 @@ fn assert_infallible(
     server: ApiServer,
 ) -> impl Service<Request<rdd_gateway::RequestBody>, Error = Infallible> {
     server
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::api::core::v1::{Namespace, Secret};
+    use kube::Api;
+    use kube::api::PostParams;
+
+    use super::*;
+    use crate::tokens::{TokenDigest, TokenRecord, TokenRole};
+
+    #[tokio::test]
+    async fn stored_tokens_are_valid_before_anything_is_served() {
+        let dir = tempfile::tempdir().unwrap();
+        let database = dir.path().join("database");
+        let token = BearerToken::load_or_create(&dir.path().join("token")).unwrap();
+        let open = || async {
+            ClusterConnection::embedded(&database, &token, Vec::new(), AuditArgs::default()).await
+        };
+        let first = open().await.unwrap();
+        let record = TokenRecord {
+            name: "ci".to_owned(),
+            role: TokenRole::Viewer,
+            digest: TokenDigest::of("a token"),
+            expires_at: None,
+            created_at: None,
+        };
+        let namespace = serde_json::json!({"metadata": {"name": rdd_api::SYSTEM_NAMESPACE}});
+        let namespace: Namespace = serde_json::from_value(namespace).unwrap();
+        let namespaces = Api::all(first.client());
+        let params = PostParams::default();
+        namespaces.create(&params, &namespace).await.unwrap();
+        let secrets: Api<Secret> = Api::namespaced(first.client(), rdd_api::SYSTEM_NAMESPACE);
+        secrets.create(&params, &record.to_secret()).await.unwrap();
+        first.close().await;
+        drop((first, namespaces, secrets));
+
+        // No task runs.
+        let second = open().await.unwrap();
+        let authenticator = second.authenticator(token.clone());
+        let credentials = Credentials::Bearer("a token".to_owned());
+        let user = authenticator.authenticate_locally(&credentials);
+        assert_eq!(user.unwrap().unwrap().user, "rdd:token:ci");
+        second.close().await;
+    }
 }

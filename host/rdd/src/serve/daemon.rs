@@ -122,7 +122,7 @@ impl DaemonHandle {
         let token = BearerToken::load_or_create(&state_dir.token())?;
         let supervisor = Arc::new(TaskSupervisor::new());
         let mirrors_namespace: Arc<OnceLock<String>> = Arc::default();
-        let cluster = match &kubeconfig {
+        let mut cluster = match &kubeconfig {
             Some(path) => ClusterConnection::external(path, &audit).await?,
             None => {
                 let mut policies: Vec<Arc<dyn AdmissionPolicy>> = vec![Arc::new(
@@ -131,7 +131,7 @@ impl DaemonHandle {
                 if read_only {
                     policies.push(Arc::new(admission::ReadOnlyPolicy));
                 }
-                ClusterConnection::embedded(&state_dir, &token, policies, audit).await?
+                ClusterConnection::embedded(&state_dir.database(), &token, policies, audit).await?
             }
         };
         let client = cluster.client();

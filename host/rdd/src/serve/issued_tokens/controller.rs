@@ -8,7 +8,7 @@ use anyhow::{Result, bail};
 use futures::StreamExt as _;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
-use kube::api::{DeleteParams, Patch, PatchParams};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
 use kube::runtime::{WatchStreamExt as _, watcher};
 use kube::{Api, Client, ResourceExt as _};
 use rdd_core::SessionEnd;
@@ -38,6 +38,11 @@ pub(crate) struct TokenController {
     revoked: BTreeMap<String, Vec<String>>,
 }
 
+/// Returns the field selector of the Secrets of tokens.
+fn selector() -> String {
+    format!("type={TOKEN_SECRET_TYPE}")
+}
+
 struct ActiveEntry {
     record: TokenRecord,
     end: SessionEnd,
@@ -57,13 +62,28 @@ impl TokenController {
         }
     }
 
+    /// Publishes the tokens that are stored now, so that they are accepted from the
+    /// first request on.
+    ///
+    /// # Errors
+    ///
+    /// Fails if they cannot be listed.
+    pub(crate) async fn load(&mut self) -> kube::Result<()> {
+        let selected = ListParams::default().fields(&selector());
+        for secret in self.api.list(&selected).await? {
+            self.apply(&secret);
+        }
+        self.publish();
+        Ok(())
+    }
+
     /// Runs until `shutdown` is cancelled.
     ///
     /// # Errors
     ///
     /// Fails if the watch ends.
     pub(crate) async fn run(mut self, shutdown: CancellationToken) -> Result<()> {
-        let config = watcher::Config::default().fields(&format!("type={TOKEN_SECRET_TYPE}"));
+        let config = watcher::Config::default().fields(&selector());
         let mut events = watcher(self.api.clone(), config).default_backoff().boxed();
         loop {
             let wait = self.wait_until_work(Timestamp::now());
