@@ -185,7 +185,7 @@ pub(crate) struct ServeArgs {
 }
 
 /// Options of the audit log.
-#[derive(Args, Clone)]
+#[derive(Args, Clone, Default)]
 pub(crate) struct AuditArgs {
     /// File with one line of JSON for each request to the Kubernetes API: who asked for what, and what the response was
     #[arg(long, env = "RDD_AUDIT_LOG", value_name = "FILE")]
@@ -201,8 +201,9 @@ pub(crate) struct AuditArgs {
 }
 
 /// How much of each request the audit log contains.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 enum AuditLogLevel {
+    #[default]
     /// User, verb, resource, times, and status code
     Metadata,
     /// The bodies of requests as well, except those with secrets

@@ -98,7 +98,9 @@ pub(super) async fn run(client: Client, args: TokenCreateArgs) -> Result<ExitCod
         ),
         Err(error) => return Err(error).context("cannot store the token"),
     }
-    wait_until_accepted(client, &token).await?;
+    wait_until_accepted(client, &token).await.with_context(|| {
+        format!("the token is stored but was not printed; end it with 'rdd token revoke {name}'")
+    })?;
     output::print(&format!("{token}\n"))?;
     output::print_note(&format!(
         "This is the only time that the token {name:?} is shown; 'rdd token revoke {name}' ends it."
@@ -132,7 +134,7 @@ async fn wait_until_accepted(client: Client, token: &str) -> Result<()> {
         }
         tokio::time::sleep(ACCEPT_INTERVAL).await;
     }
-    bail!("the token is stored, but the daemon does not accept it; its log says why")
+    bail!("the daemon does not accept it; its log says why")
 }
 
 #[cfg(test)]

@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
 use jiff::Timestamp;
-use kube::Client;
 use kube::api::ListParams;
+use kube::{Client, ResourceExt as _};
 use serde::Serialize;
 
 use super::{TOKEN_SECRET_TYPE, TokenRecord, TokenRole, secrets};
@@ -59,17 +59,22 @@ pub(super) async fn run(client: Client, output: OutputArgs) -> Result<ExitCode> 
         .list(&selected)
         .await
         .context("cannot list the tokens")?;
-    let tokens = listed
-        .iter()
-        .filter_map(|secret| TokenRecord::from_secret(secret).ok())
-        .map(|record| TokenRow {
-            name: record.name,
-            role: record.role,
-            created_at: record.created_at,
-            expires_at: record.expires_at,
-        });
-    output.print(&TokenListReport {
-        tokens: tokens.collect(),
-    })?;
+    let mut tokens = Vec::new();
+    for secret in &listed {
+        match TokenRecord::from_secret(secret) {
+            Ok(record) => tokens.push(TokenRow {
+                name: record.name,
+                role: record.role,
+                created_at: record.created_at,
+                expires_at: record.expires_at,
+            }),
+            Err(error) => output::print_error(&format!(
+                "Secret {:?} in namespace {:?} is no valid token: {error}; delete it with 'rdd ctl delete secret'",
+                secret.name_any(),
+                rdd_api::SYSTEM_NAMESPACE
+            )),
+        }
+    }
+    output.print(&TokenListReport { tokens })?;
     Ok(ExitCode::SUCCESS)
 }
