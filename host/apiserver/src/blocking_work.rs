@@ -26,7 +26,7 @@ pub(crate) async fn run_blocking<T: Send + 'static>(
     }
 }
 
-/// Runs work that is usually short, but took long once, so that other tasks do not
+/// Runs work that is usually short. If it took long the last time, other tasks do not
 /// wait for it: they move to another thread.
 #[derive(Debug, Default)]
 pub(crate) struct WorkPace {
@@ -37,16 +37,18 @@ impl WorkPace {
     /// Runs `work` on this thread. A runtime with one thread has no other one for
     /// other tasks.
     pub(crate) fn run<T>(&self, work: impl FnOnce() -> T) -> T {
+        let timed = || {
+            let started_at = Instant::now();
+            let result = work();
+            let is_slow = started_at.elapsed() > MAX_INLINE_TIME;
+            self.is_slow.store(is_slow, Ordering::Relaxed);
+            result
+        };
         let is_slow = self.is_slow.load(Ordering::Relaxed);
-        if is_slow && Handle::current().runtime_flavor() == RuntimeFlavor::MultiThread {
-            return tokio::task::block_in_place(work);
+        match is_slow && Handle::current().runtime_flavor() == RuntimeFlavor::MultiThread {
+            true => tokio::task::block_in_place(timed),
+            false => timed(),
         }
-        let started_at = Instant::now();
-        let result = work();
-        if started_at.elapsed() > MAX_INLINE_TIME {
-            self.is_slow.store(true, Ordering::Relaxed);
-        }
-        result
     }
 }
 
@@ -76,5 +78,7 @@ mod tests {
             pace.run(|| std::thread::sleep(MAX_INLINE_TIME * 2));
         }
         assert!(pace.is_slow.load(Ordering::Relaxed));
+        pace.run(|| {});
+        assert!(!pace.is_slow.load(Ordering::Relaxed), "it was short again");
     }
 }
