@@ -1,11 +1,13 @@
 //! Which rights a set of rules lacks of another one: nobody may grant what they do
 //! not have.
 
+use std::collections::BTreeMap;
+
 use super::rule_entry::{ALL, RuleEntry, has};
 
 /// The maximum number of single rights that are compared. A role of a few hundred
 /// rules has fewer; one with more is compared as if nothing of it were held.
-const MAX_SINGLE_RIGHTS: usize = 100_000;
+const MAX_SINGLE_RIGHTS: usize = 10_000;
 
 /// Returns the single rights of `requested` that no rule of `held` contains.
 pub(super) fn missing_rights(held: &[RuleEntry], requested: &[RuleEntry]) -> Vec<RuleEntry> {
@@ -98,22 +100,17 @@ fn contains_path(list: &[String], path: &str) -> bool {
     })
 }
 
-/// Joins rules that differ in their verbs only, for messages.
+/// Joins rules that differ in their verbs only, for messages, and sorts them.
 pub(super) fn compact(rules: Vec<RuleEntry>) -> Vec<RuleEntry> {
-    let mut compacted: Vec<RuleEntry> = Vec::new();
-    for rule in rules {
-        let same = |other: &&mut RuleEntry| {
-            other.api_groups == rule.api_groups
-                && other.resources == rule.resources
-                && other.resource_names == rule.resource_names
-                && other.non_resource_urls == rule.non_resource_urls
-        };
-        match compacted.iter_mut().find(same) {
-            Some(other) => other.verbs.extend(rule.verbs),
-            None => compacted.push(rule),
-        }
+    let mut verbs_of: BTreeMap<RuleEntry, Vec<String>> = BTreeMap::new();
+    for mut rule in rules {
+        let verbs = std::mem::take(&mut rule.verbs);
+        verbs_of.entry(rule).or_default().extend(verbs);
     }
-    compacted
+    let joined = verbs_of.into_iter();
+    joined
+        .map(|(rule, verbs)| RuleEntry { verbs, ..rule })
+        .collect()
 }
 
 #[cfg(test)]
@@ -209,8 +206,8 @@ mod tests {
         assert_eq!(
             texts,
             [
-                r#"{APIGroups:[""], Resources:["pods"], Verbs:["get" "list"]}"#,
                 r#"{APIGroups:[""], Resources:["nodes"], Verbs:["get" "list"]}"#,
+                r#"{APIGroups:[""], Resources:["pods"], Verbs:["get" "list"]}"#,
             ]
         );
     }
