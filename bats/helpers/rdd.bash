@@ -63,6 +63,8 @@ lacks() {
   esac
 }
 same() { [ "$1" = "$2" ] || { printf 'have: %s\nwant: %s\n' "$1" "$2" >&2; return 1; }; }
+# field NAME: the value of a member of the JSON object on standard input
+field() { python3 -c 'import json, sys; print(json.load(sys.stdin)[sys.argv[1]])' "$1"; }
 millis() { date +%s%3N; }
 
 kubectl() { KUBECONFIG=$STATE/kubeconfig "$RDD_TEST_KUBECTL" -n "$NAMESPACE" "$@"; }

@@ -8,8 +8,6 @@ setup_file() { start_file; }
 teardown_file() { end_file; }
 teardown() { own_state && stop_daemon; }
 
-field() { python3 -c 'import json, sys; print(json.load(sys.stdin)[sys.argv[1]])' "$1"; }
-
 # refuse [SERVE OPTION…]: a start that should fail
 refuse() {
   timeout 60 "$RDD_TEST_BIN" serve --state-dir "$STATE" --plugin-dir "$RDD_TEST_PLUGINS" \

@@ -8,7 +8,6 @@ setup_file() { start_file; }
 teardown_file() { end_file; }
 teardown() { own_state && stop_daemon; }
 
-field() { python3 -c 'import json, sys; print(json.load(sys.stdin)[sys.argv[1]])' "$1"; }
 # page: the address of the page, without a slash at its end
 page() {
   local address
