@@ -5,8 +5,9 @@ use std::collections::VecDeque;
 use rdd_core::{EntryHeader, EntryPosition, OutputSource};
 
 /// The number of distinct times whose counts are kept. Times that run backward are
-/// those of the two sources, which cross by a few lines, and those after a clock
-/// step, which hardly ever repeat a time to the nanosecond.
+/// those of the two sources, which cross by a few lines, those of the rest of a long
+/// line, and those after a clock step, which hardly ever repeat a time to the
+/// nanosecond.
 const KEPT_TIMES: usize = 1024;
 
 /// A position between two entries: that after an entry.
@@ -43,11 +44,14 @@ pub(super) const UNKNOWN_INDEX: u32 = u32::MAX;
 /// a known place of the log and select both sources.
 #[derive(Clone, Debug)]
 pub(crate) struct PositionCounter {
-    /// Whether entries may precede the read. A time that is later than all others is
-    /// new all the same: that a clock is set back and meets the same nanosecond again
-    /// is not considered.
-    has_earlier: bool,
-    latest: Option<i64>,
+    /// The latest time that an entry before the read is expected to have; `None` if
+    /// no entry precedes the read. A later time is new: the times of the two sources
+    /// cross, but they do not cross and meet at the same nanosecond.
+    horizon: Option<i64>,
+    /// The time of the first entry of each source, if that entry may be the rest of
+    /// a line whose first part precedes the read. Then its time is not new, however
+    /// late it is.
+    first_times: Option<[Option<i64>; 2]>,
     /// An entry at the beginning of the read whose position is known.
     anchor: Option<EntryPosition>,
     /// The counts of the last distinct times, in the order of their first entry.
@@ -60,8 +64,8 @@ impl PositionCounter {
     /// time: all entries with an equal time are read.
     pub(crate) fn from_beginning() -> Self {
         Self {
-            has_earlier: false,
-            latest: None,
+            horizon: None,
+            first_times: None,
             anchor: None,
             counts: VecDeque::new(),
             open_lines: [None; 2],
@@ -79,8 +83,8 @@ impl PositionCounter {
             before_anchor: 0,
         });
         Self {
-            has_earlier: true,
-            latest: Some(last.time),
+            horizon: Some(last.time),
+            first_times: None,
             anchor: Some(last),
             counts: counts.collect(),
             open_lines,
@@ -91,8 +95,8 @@ impl PositionCounter {
     /// has this time.
     pub(crate) fn from_tail(first_time: i64) -> Self {
         Self {
-            has_earlier: true,
-            latest: Some(first_time),
+            horizon: Some(first_time),
+            first_times: Some([None; 2]),
             ..Self::from_beginning()
         }
     }
@@ -102,44 +106,42 @@ impl PositionCounter {
     /// [`set_count`](Self::set_count) then has to tell it before the entries are
     /// counted.
     pub(crate) fn uncounted_time(&self, headers: &[EntryHeader]) -> Option<i64> {
-        if !self.has_earlier {
-            return None;
-        }
+        self.horizon?;
         let last_of = |source| headers.iter().rev().find(|header| header.source == source);
         let ends = [
             headers.last(),
             last_of(OutputSource::Stdout).filter(|header| header.is_partial),
             last_of(OutputSource::Stderr).filter(|header| header.is_partial),
         ];
+        let first_times = self.first_times_with(headers);
         let mut times = ends.into_iter().flatten().map(|header| header.time);
-        let is_new = |time: i64| {
-            let mut latest = self.latest;
-            headers.iter().any(|header| {
-                let is_later = latest.is_none_or(|latest| header.time > latest);
-                if is_later {
-                    latest = Some(header.time);
-                }
-                is_later && header.time == time
-            })
-        };
-        times.find(|time| {
-            let is_open = self.open_lines.iter().flatten();
-            let mut is_open = is_open.filter(|open| open.index != UNKNOWN_INDEX);
-            if is_new(*time) || is_open.any(|open| open.time == *time) {
-                return false;
+        times.find(|time| match self.find(*time) {
+            Some(found) => found.is_partial,
+            None => {
+                let mut open = self.open_lines.iter().flatten();
+                !open.any(|open| open.time == *time && open.index != UNKNOWN_INDEX)
+                    && !self.is_new(*time, first_times)
             }
-            let mut counts = self.counts.iter();
-            !counts.any(|known| known.time == *time && !known.is_partial)
         })
     }
 
+    /// Returns the number of the first entry whose position will be known without a
+    /// count, and its position.
+    pub(crate) fn first_known(&self, headers: &[EntryHeader]) -> Option<(usize, EntryPosition)> {
+        let first_times = self.first_times_with(headers);
+        let is_known = |time| self.find(time).is_none() && self.is_new(time, first_times);
+        let number = headers.iter().position(|header| is_known(header.time))?;
+        let time = headers.get(number)?.time;
+        Some((number, EntryPosition { time, index: 0 }))
+    }
+
     /// Counts the next entry and returns its index among those with its time.
-    pub(super) fn count(&mut self, header: &EntryHeader) -> u32 {
+    pub(crate) fn count(&mut self, header: &EntryHeader) -> u32 {
         let time = header.time;
-        let is_new = self.latest.is_none_or(|latest| time > latest);
-        let open = self.open_line(header.source, time).filter(|_| !is_new);
-        let known = if is_new { None } else { self.find(time) };
-        let index = match known {
+        self.first_times = self.first_times_with(std::slice::from_ref(header));
+        let is_new = self.is_new(time, self.first_times);
+        let open = self.open_line(header.source, time);
+        let index = match self.find_mut(time) {
             Some(found) => {
                 let index = found.count;
                 found.count = index.saturating_add(1);
@@ -152,30 +154,16 @@ impl PositionCounter {
             // The rest of a line that began many lines of the other source ago.
             None if let Some(open) = open => {
                 let index = open.index.saturating_add(1);
-                self.remember(TimeCount {
-                    time,
-                    count: index.saturating_add(1),
-                    is_partial: false,
-                    before_anchor: 0,
-                });
+                self.remember(time, index.saturating_add(1), false, 0);
                 index
             }
             None => {
-                let is_partial = !is_new && self.has_earlier;
-                self.remember(TimeCount {
-                    time,
-                    count: 1,
-                    is_partial,
-                    before_anchor: 0,
-                });
-                if is_partial { UNKNOWN_INDEX } else { 0 }
+                self.remember(time, 1, !is_new, 0);
+                if is_new { 0 } else { UNKNOWN_INDEX }
             }
         };
-        if is_new {
-            self.latest = Some(time);
-        }
         let position = EntryPosition { time, index };
-        if self.has_earlier && self.anchor.is_none() && index != UNKNOWN_INDEX {
+        if self.horizon.is_some() && self.anchor.is_none() && index != UNKNOWN_INDEX {
             self.anchor = Some(position);
             for counted in &mut self.counts {
                 counted.before_anchor = counted.count;
@@ -192,26 +180,47 @@ impl PositionCounter {
 
     /// Returns an entry of this read whose position is known, or the one before the
     /// read.
-    pub(crate) fn anchor(&self) -> Option<EntryPosition> {
+    pub(super) fn anchor(&self) -> Option<EntryPosition> {
         self.anchor
     }
 
-    /// Records that the log has `count` entries with this time before the anchor, or
-    /// before the read if there is no anchor.
+    /// Returns the number of entries with this time that were counted since the
+    /// anchor.
+    pub(super) fn count_since_anchor(&self, time: i64) -> u32 {
+        self.find(time)
+            .map_or(0, |found| found.count.saturating_sub(found.before_anchor))
+    }
+
+    /// Records that the log has `count` entries with this time before the next entry.
     pub(crate) fn set_count(&mut self, time: i64, count: u32) {
-        match self.find(time) {
+        match self.find_mut(time) {
             Some(found) => {
-                let after = found.count.saturating_sub(found.before_anchor);
-                found.count = count.saturating_add(after);
+                let since_anchor = found.count.saturating_sub(found.before_anchor);
+                found.before_anchor = count.saturating_sub(since_anchor);
+                found.count = count;
                 found.is_partial = false;
             }
-            None => self.remember(TimeCount {
-                time,
-                count,
-                is_partial: false,
-                before_anchor: count,
-            }),
+            None => self.remember(time, count, false, count),
         }
+    }
+
+    /// Returns whether no entry before the read can have this time.
+    fn is_new(&self, time: i64, first_times: Option<[Option<i64>; 2]>) -> bool {
+        let may_continue = first_times.is_some_and(|times| times.contains(&Some(time)));
+        self.horizon.is_none_or(|horizon| time > horizon) && !may_continue
+    }
+
+    /// Returns the times of the first entries of the sources after the next entries.
+    fn first_times_with(&self, next: &[EntryHeader]) -> Option<[Option<i64>; 2]> {
+        let [stdout, stderr] = self.first_times?;
+        let first_of = |source| {
+            let first = next.iter().find(|header| header.source == source);
+            first.map(|header| header.time)
+        };
+        Some([
+            stdout.or_else(|| first_of(OutputSource::Stdout)),
+            stderr.or_else(|| first_of(OutputSource::Stderr)),
+        ])
     }
 
     /// Returns the last part of the incomplete line of a source, if it has this time
@@ -225,15 +234,24 @@ impl PositionCounter {
         open.filter(|open| open.time == time && open.index != UNKNOWN_INDEX)
     }
 
-    fn find(&mut self, time: i64) -> Option<&mut TimeCount> {
+    fn find(&self, time: i64) -> Option<&TimeCount> {
+        self.counts.iter().rev().find(|it| it.time == time)
+    }
+
+    fn find_mut(&mut self, time: i64) -> Option<&mut TimeCount> {
         self.counts.iter_mut().rev().find(|it| it.time == time)
     }
 
-    fn remember(&mut self, counted: TimeCount) {
+    fn remember(&mut self, time: i64, count: u32, is_partial: bool, before_anchor: u32) {
         if self.counts.len() == KEPT_TIMES {
             self.counts.pop_front();
         }
-        self.counts.push_back(counted);
+        self.counts.push_back(TimeCount {
+            time,
+            count,
+            is_partial,
+            before_anchor,
+        });
     }
 }
 
@@ -314,15 +332,36 @@ mod tests {
         assert_eq!(counter.uncounted_time(&first), Some(7));
         assert_eq!(counter.uncounted_time(&then), None, "a later time is new");
         // A line that is not complete belongs to the position, too.
-        let open = [header(7, ERR, true), header(8, OUT, false)];
+        let open = [
+            header(7, ERR, true),
+            header(7, OUT, false),
+            header(8, OUT, false),
+        ];
         assert_eq!(counter.uncounted_time(&open), Some(7));
         let counted = batch(then.to_vec(), &mut counter);
         assert_eq!(counted.position_after(1), None, "not known");
         assert_eq!(counter.anchor(), Some(entry(8, 0)));
         assert_eq!(counter.uncounted_time(&first), Some(7));
-        // Three before the anchor, of which the read had one.
+        assert_eq!(counter.count_since_anchor(7), 0);
         counter.set_count(7, 3);
         let counted = batch(first.to_vec(), &mut counter);
         assert_eq!(counted.entry_positions().collect::<Vec<_>>(), [entry(7, 3)]);
+        assert_eq!(counter.count_since_anchor(7), 1);
+    }
+
+    /// The first entry of a source may be the rest of a line, whose other parts have
+    /// the same time.
+    #[test]
+    fn the_time_of_the_first_entry_of_each_source_has_to_be_counted() {
+        let mut counter = PositionCounter::from_tail(7);
+        let rest = [header(7, OUT, false), header(8, ERR, false)];
+        assert_eq!(counter.uncounted_time(&rest), Some(8));
+        assert_eq!(counter.first_known(&rest), None);
+        let later = [rest[0], rest[1], header(9, ERR, false)];
+        assert_eq!(counter.uncounted_time(&later), None);
+        assert_eq!(counter.first_known(&later), Some((2, entry(9, 0))));
+        counter.set_count(8, 2);
+        let counted = batch(rest.to_vec(), &mut counter);
+        assert_eq!(counted.entry_positions().last(), Some(entry(8, 2)));
     }
 }

@@ -5,3 +5,8 @@ pub(crate) mod engine_call;
 pub(crate) mod log_position;
 pub(crate) mod positioned_batch;
 pub(crate) mod time_census;
+
+#[cfg(test)]
+pub(crate) mod log_model;
+#[cfg(test)]
+mod position_tests;

@@ -34,13 +34,15 @@ pub(super) struct LogFollower {
 }
 
 /// How far the beginning of the stream was read. The last lines of a log may begin
-/// among entries with equal times, whose positions are not known. They are left out:
-/// a viewer who needs them reads them from the engine.
+/// among entries with equal times, or within a line, so the positions of the first
+/// ones are not known. They are left out: a viewer who needs them reads them from the
+/// engine.
 #[derive(Clone, Copy)]
 enum LogHead {
     /// Nothing was read.
     Unread,
-    /// Only entries with this or an earlier time were read.
+    /// Only entries whose positions are not known were read. The first one has this
+    /// time.
     Within(i64),
     /// The positions of the next entries are known.
     Read,
@@ -157,27 +159,28 @@ impl LogFollower {
                 LogHead::Read => None,
             };
             if let Some(first_time) = first_time {
-                let later = batch.headers().iter().position(|it| it.time > first_time);
+                let known = self.counter.first_known(batch.headers());
                 // If no entry is later, the equal ones have to be counted.
                 let has_later = self.last_time.is_some_and(|last| last > first_time);
-                let unknown = later.unwrap_or(if has_later { batch.headers().len() } else { 0 });
-                self.head = match later {
+                let unknown = match known {
+                    Some((number, _)) => number,
+                    None if has_later => batch.headers().len(),
+                    None => 0,
+                };
+                self.head = match known {
                     None if has_later => LogHead::Within(first_time),
                     _ => LogHead::Read,
                 };
+                for header in batch.headers().iter().take(unknown) {
+                    self.counter.count(header);
+                }
                 batch = batch.skip(unknown);
             }
         }
         if self.counter.uncounted_time(batch.headers()).is_some() {
             // The engine may need long for that.
             self.writer.flush(ring);
-            count_uncounted(
-                &*self.engine,
-                &self.container,
-                &mut self.counter,
-                batch.headers(),
-            )
-            .await?;
+            count_uncounted(&*self.engine, &self.container, &mut self.counter, &batch).await?;
         }
         Ok(PositionedBatch::new(batch, &mut self.counter))
     }

@@ -352,3 +352,6 @@ fn unix_nanoseconds(time: Timestamp) -> i64 {
         .saturating_mul(1_000_000_000)
         .saturating_add(time.nanoseconds().into())
 }
+
+#[cfg(test)]
+mod tests;

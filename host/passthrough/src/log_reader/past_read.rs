@@ -128,7 +128,7 @@ impl PastRead {
             }
             LogStart::After(Some(position)) => PositionCounter::after(position),
         });
-        count_uncounted(&*self.engine, &self.container, counter, batch.headers()).await?;
+        count_uncounted(&*self.engine, &self.container, counter, &batch).await?;
         let entries = Arc::new(PositionedBatch::new(batch, counter));
         Ok(Some(ReadBatch { gap, entries }))
     }
