@@ -157,6 +157,7 @@ pub(crate) fn root(registry: &ResourceRegistry) -> serde_json::Value {
     let mut paths: Vec<String> = [
         "/api",
         "/apis",
+        "/backup",
         "/healthz",
         "/livez",
         "/openapi/v2",

@@ -29,6 +29,7 @@
 
 mod admission;
 mod authorization;
+mod backup;
 mod impersonation;
 mod open_error;
 mod server;
@@ -96,9 +97,12 @@ pub use health::VERSION;
 pub use metrics::{ApiMetrics, RequestLabels};
 pub use open_error::OpenError;
 pub use rbac::{AccessOutcome, AccessRequest, ResourceAccessRequest};
-pub use rdd_apiserver_storage::{Clock, HistoryLimits, SetAsideError, StoreMetrics, SystemClock};
+pub use rdd_apiserver_storage::{
+    BackupError, BackupSummary, Clock, HistoryLimits, RestoreOutcome, SetAsideError, StoreMetrics,
+    SystemClock,
+};
 pub use selectors::{SelectorError, label::LabelSelector};
-pub use server::{ApiServer, ApiServerOptions, set_aside};
+pub use server::{ApiServer, ApiServerOptions, back_up, check_backup, restore, set_aside};
 pub use status::{ApiError, StatusCause};
 pub use tasks::ServerTask;
 pub use user::{TokenAuthenticator, TokenReviewError, UserInfo};

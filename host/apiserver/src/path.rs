@@ -18,6 +18,8 @@ pub(crate) struct ResourcePath {
 pub(crate) enum RequestTarget {
     Root,
     Version,
+    /// `/backup`.
+    Backup,
     /// `/healthz`, `/livez`, or `/readyz`, and the check below it.
     Health(String, Option<String>),
     OpenApiV2,
@@ -42,6 +44,7 @@ pub(crate) fn parse(path: &str) -> RequestTarget {
     match trimmed {
         "" => return RequestTarget::Root,
         "version" | "version/" => return RequestTarget::Version,
+        "backup" => return RequestTarget::Backup,
         "healthz" | "livez" | "readyz" => return health(trimmed),
         "openapi/v2" => return RequestTarget::OpenApiV2,
         "openapi/v3" | "openapi/v3/" => return RequestTarget::OpenApiV3(None),

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use rdd_apiserver_storage::{
-    Clock, HistoryLimits, SetAsideError, Store, StoreOptions, SystemClock, WatchError,
+    BackupError, BackupSummary, Clock, HistoryLimits, RestoreOutcome, SetAsideError, Store,
+    StoreOptions, SystemClock, WatchError,
 };
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::admission::AdmissionPolicy;
@@ -81,9 +82,39 @@ pub fn set_aside(database: &Path) -> Result<PathBuf, SetAsideError> {
     Store::set_aside(database)
 }
 
+/// Writes a backup of a database that no server has opened, without a change of it.
+/// Blocks until it is on disk. A running server responds with one at `/backup`.
+///
+/// # Errors
+/// See [`BackupError`].
+pub fn back_up(database: &Path, path: &Path) -> Result<BackupSummary, BackupError> {
+    Store::back_up_closed(database, path)
+}
+
+/// Reads and checks a backup. Blocks meanwhile.
+///
+/// # Errors
+/// See [`BackupError`].
+pub fn check_backup(path: &Path) -> Result<BackupSummary, BackupError> {
+    Store::check_backup(path)
+}
+
+/// Replaces a database that no server has opened with the content of a backup, and
+/// keeps the old one under another name. Blocks until it is on disk.
+///
+/// # Errors
+/// See [`BackupError`]. Then nothing was changed.
+pub fn restore(backup: &Path, database: &Path) -> Result<RestoreOutcome, BackupError> {
+    Store::restore(backup, database)
+}
+
 /// The state that all requests and controllers share.
 pub(crate) struct ServerState {
     pub(crate) store: Store,
+    /// The database file; `None` for a store in memory.
+    pub(crate) database: Option<PathBuf>,
+    /// Of the only backup at a time.
+    pub(crate) backup_permit: Arc<Semaphore>,
     pub(crate) registry: ArcSwap<ResourceRegistry>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) address: String,
@@ -116,7 +147,7 @@ impl ServerState {
         audit: Option<AuditQueue>,
     ) -> Arc<Self> {
         let ApiServerOptions {
-            database: _,
+            database,
             clock,
             history: _,
             address,
@@ -127,6 +158,8 @@ impl ServerState {
         } = options;
         Arc::new(Self {
             store,
+            database,
+            backup_permit: Arc::new(Semaphore::new(1)),
             registry: ArcSwap::from_pointee(ResourceRegistry::default()),
             clock,
             address,

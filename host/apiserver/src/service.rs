@@ -28,7 +28,7 @@ use crate::verbs::context::RequestContext;
 use crate::verbs::{collection, create, delete, get, list, patch, scale, update, watch};
 use crate::warnings::WarningRecorder;
 use crate::{
-    authorization, compression, discovery, health, impersonation, openapi, render, review,
+    authorization, backup, compression, discovery, health, impersonation, openapi, render, review,
 };
 
 impl<B> tower::Service<Request<B>> for ApiServer
@@ -199,6 +199,10 @@ where
             check.as_deref(),
             query.raw("verbose").is_some(),
         )),
+        RequestTarget::Backup => {
+            only_get()?;
+            backup::respond(&server).await
+        }
         RequestTarget::OpenApiV2 => Err(ApiError::page_not_found()),
         RequestTarget::OpenApiV3(location) => {
             only_get()?;

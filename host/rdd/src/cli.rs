@@ -16,6 +16,7 @@ use rdd_gateway::{AllowedHost, TrustedOrigin};
 use rdd_web::WebEndpoint;
 
 use crate::actions::{self, ActionArgs, RemoveArgs};
+use crate::backups::{self, BackupArgs};
 use crate::dashboard::{self, DashboardArgs};
 use crate::output::{self, OutputArgs, OutputError};
 use crate::plugin_dirs::PluginDirArgs;
@@ -70,6 +71,10 @@ enum Command {
         #[command(subcommand)]
         command: TokenCommand,
     },
+    /// Write all objects of the embedded API server to a file, also while the daemon is running
+    Backup(BackupArgs),
+    /// Replace all objects of the embedded API server with those of a backup; the daemon must not be running
+    Restore(BackupArgs),
     /// Install, show, and remove engine backends
     Plugin {
         #[command(subcommand)]
@@ -294,6 +299,8 @@ async fn dispatch(cli: Cli) -> Result<ExitCode> {
         Command::Dashboard(args) => dashboard::run(&state_dir, args).await,
         Command::Exec(args) => exec::run(&state_dir, args).await,
         Command::Token { command } => tokens::run(&state_dir, command).await,
+        Command::Backup(args) => backups::back_up(&state_dir, args).await,
+        Command::Restore(args) => backups::restore(&state_dir, args).await,
         Command::Plugin { command } => plugins::run(&state_dir, command).await,
         Command::Start(args) => act(ActionName::Start, args).await,
         Command::Stop(args) => act(ActionName::Stop, args).await,

@@ -6,6 +6,7 @@ mod cli;
 mod serve;
 
 mod actions;
+mod backups;
 mod ctl;
 mod dashboard;
 mod exec;

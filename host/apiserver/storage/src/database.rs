@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
-use crate::clock;
+use crate::clock::{self, Clock};
 use crate::database_files::{self, DatabaseFileState};
 use crate::error::{CommitError, StoreOpenError};
 use crate::load;
@@ -45,6 +45,10 @@ const CREATE_TABLES: &str = "
         checksum  INTEGER NOT NULL
     ) STRICT;
 ";
+
+pub(crate) const INSERT_ROW: &str =
+    "INSERT INTO log (revision, kind, at, replaces, key, value, checksum)
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
 
 /// The size of the write-ahead log at which SQLite checkpoints it, in pages:
 /// 16 MB. Rare enough to delay few commits, small enough to replay quickly.
@@ -116,7 +120,7 @@ pub(crate) fn open(options: &StoreOptions) -> Result<OpenDatabase, StoreOpenErro
             let path = Path::new(":memory:");
             let open_error = |source| open_error(path, source);
             let connection = Connection::open_in_memory().map_err(open_error)?;
-            create_tables(&connection, options).map_err(open_error)?;
+            create_tables(&connection, first_revision(&*options.clock)).map_err(open_error)?;
             load(connection, None, path, options)
         }
     }
@@ -143,7 +147,7 @@ fn create(path: &Path, options: &StoreOptions) -> Result<(), StoreOpenError> {
     let temporary = database_files::create_temporary(path)?;
     let open_error = |source| open_error(path, source);
     let connection = connect(&temporary).map_err(open_error)?;
-    create_tables(&connection, options).map_err(open_error)?;
+    create_tables(&connection, first_revision(&*options.clock)).map_err(open_error)?;
     connection
         .close()
         .map_err(|(_, source)| open_error(source))?;
@@ -151,7 +155,8 @@ fn create(path: &Path, options: &StoreOptions) -> Result<(), StoreOpenError> {
     Ok(())
 }
 
-fn connect(path: &Path) -> rusqlite::Result<Connection> {
+/// Opens a connection that no other process shares.
+pub(crate) fn connect(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     // While the store is open, the state in memory is authoritative and no
@@ -167,21 +172,54 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-fn create_tables(connection: &Connection, options: &StoreOptions) -> rusqlite::Result<()> {
-    // Microseconds since 1970: higher than any revision of an earlier database
-    // at this path, unless it had a million writes per second, and below 2^53,
-    // the limit of exact integers in JavaScript.
-    let now = clock::since_epoch(&*options.clock);
-    let first = u64::try_from(now.as_micros()).unwrap_or(u64::MAX >> 1);
+/// Returns the revision after which the history of a new database begins:
+/// microseconds since 1970. That is higher than any revision of an earlier database
+/// at this path, unless it had a million writes per second, and below 2^53, the
+/// limit of exact integers in JavaScript.
+pub(crate) fn first_revision(clock: &dyn Clock) -> u64 {
+    let now = clock::since_epoch(clock);
+    u64::try_from(now.as_micros()).unwrap_or(u64::MAX >> 1)
+}
+
+/// Creates the tables of a database whose history begins after `compacted`.
+pub(crate) fn create_tables(connection: &Connection, compacted: u64) -> rusqlite::Result<()> {
     let transaction = connection.unchecked_transaction()?;
     transaction.execute_batch(CREATE_TABLES)?;
     transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
     transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
     transaction.execute(
         "INSERT INTO history (id, compacted, checksum) VALUES (1, ?1, ?2)",
-        (first, row::history_checksum(first)),
+        (compacted, row::history_checksum(compacted)),
     )?;
     transaction.commit()
+}
+
+/// What the header of a database says about its content.
+pub(crate) enum DatabaseFormat {
+    Supported,
+    /// Another program wrote it.
+    Foreign,
+    /// A newer version of this program wrote it.
+    Newer {
+        found: i64,
+        supported: i64,
+    },
+}
+
+/// Reads whose database it is, and of which version.
+pub(crate) fn read_format(connection: &Connection) -> rusqlite::Result<DatabaseFormat> {
+    let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    if pragma("application_id")? != APPLICATION_ID {
+        return Ok(DatabaseFormat::Foreign);
+    }
+    let found = pragma("user_version")?;
+    if found > SCHEMA_VERSION {
+        return Ok(DatabaseFormat::Newer {
+            found,
+            supported: SCHEMA_VERSION,
+        });
+    }
+    Ok(DatabaseFormat::Supported)
 }
 
 fn load(
@@ -191,17 +229,18 @@ fn load(
     options: &StoreOptions,
 ) -> Result<OpenDatabase, StoreOpenError> {
     let open_error = |source| open_error(path, source);
-    let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
-    if pragma("application_id").map_err(open_error)? != APPLICATION_ID {
-        return Err(damaged(path, "it is not a database of this program"));
-    }
-    let found = pragma("user_version").map_err(open_error)?;
-    if found > SCHEMA_VERSION {
-        return Err(StoreOpenError::NewerSchema {
-            path: path.to_owned(),
-            found,
-            supported: SCHEMA_VERSION,
-        });
+    match read_format(&connection).map_err(open_error)? {
+        DatabaseFormat::Supported => {}
+        DatabaseFormat::Foreign => {
+            return Err(damaged(path, "it is not a database of this program"));
+        }
+        DatabaseFormat::Newer { found, supported } => {
+            return Err(StoreOpenError::NewerSchema {
+                path: path.to_owned(),
+                found,
+                supported,
+            });
+        }
     }
     connection.set_prepared_statement_cache_capacity(MAX_CACHED_STATEMENTS);
     let loaded = load::load(&connection, options).map_err(|error| match error {
@@ -267,21 +306,9 @@ impl DatabaseConnection {
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
         {
-            let mut insert = transaction.prepare_cached(
-                "INSERT INTO log (revision, kind, at, replaces, key, value, checksum)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-            )?;
+            let mut insert = transaction.prepare_cached(INSERT_ROW)?;
             for event in events {
-                let row = LogRow::from_event(event, now);
-                insert.execute((
-                    row.revision,
-                    row.kind,
-                    row.at,
-                    row.replaces,
-                    row.key,
-                    row.value,
-                    row.checksum(),
-                ))?;
+                insert_row(&mut insert, &LogRow::from_event(event, now))?;
             }
             let mut compacted = None;
             let mut delete = transaction.prepare_cached("DELETE FROM log WHERE revision = ?1")?;
@@ -303,6 +330,23 @@ impl DatabaseConnection {
         self.connection
             .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
     }
+}
+
+/// Runs [`INSERT_ROW`].
+pub(crate) fn insert_row(
+    insert: &mut rusqlite::Statement<'_>,
+    row: &LogRow<'_>,
+) -> rusqlite::Result<()> {
+    insert.execute((
+        row.revision,
+        row.kind,
+        row.at,
+        row.replaces,
+        row.key,
+        row.value,
+        row.checksum(),
+    ))?;
+    Ok(())
 }
 
 fn damaged(path: &Path, detail: impl Into<String>) -> StoreOpenError {

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use crate::error::{SetAsideError, StoreOpenError};
+use crate::error::{BackupError, SetAsideError, StoreOpenError};
 
 /// The suffix that SQLite adds for the write-ahead log.
 const WAL_SUFFIX: &str = "-wal";
@@ -29,6 +29,21 @@ pub(crate) struct FileError {
 }
 
 impl From<FileError> for StoreOpenError {
+    fn from(error: FileError) -> Self {
+        let FileError {
+            action,
+            path,
+            source,
+        } = error;
+        Self::Io {
+            action,
+            path,
+            source,
+        }
+    }
+}
+
+impl From<FileError> for BackupError {
     fn from(error: FileError) -> Self {
         let FileError {
             action,
@@ -126,7 +141,7 @@ pub(crate) fn inspect(path: &Path) -> Result<DatabaseFileState, FileError> {
 /// Creates an empty file under a temporary name, for a new database.
 pub(crate) fn create_temporary(path: &Path) -> Result<PathBuf, FileError> {
     let temporary = with_suffix(path, TEMPORARY_SUFFIX);
-    // Leftovers of an interrupted first start.
+    // Leftovers of an interrupted creation.
     for old in [temporary.clone(), with_suffix(&temporary, WAL_SUFFIX)] {
         match fs::remove_file(&old) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -135,10 +150,30 @@ pub(crate) fn create_temporary(path: &Path) -> Result<PathBuf, FileError> {
             _ => {}
         }
     }
-    owner_only(OpenOptions::new().write(true).create_new(true))
-        .open(&temporary)
-        .map_err(file_error("create", &temporary))?;
+    create_private(&temporary)?;
     Ok(temporary)
+}
+
+/// Creates an empty file that only its owner can read. It must not exist.
+pub(crate) fn create_private(path: &Path) -> Result<File, FileError> {
+    owner_only(OpenOptions::new().write(true).create_new(true))
+        .open(path)
+        .map_err(file_error("create", path))
+}
+
+/// Makes the content of a file survive a power loss.
+pub(crate) fn sync(path: &Path) -> Result<(), FileError> {
+    File::open(path)
+        .and_then(|file| file.sync_all())
+        .map_err(file_error("sync", path))
+}
+
+/// Opens a file and deletes its name, so that nothing is left of it once it is
+/// closed, whatever happens to this process.
+pub(crate) fn open_unnamed(path: &Path) -> Result<File, FileError> {
+    let file = File::open(path).map_err(file_error("open", path))?;
+    fs::remove_file(path).map_err(file_error("remove", path))?;
+    Ok(file)
 }
 
 /// Renames a complete database to its final name and makes that durable.
@@ -160,14 +195,20 @@ pub(crate) fn set_aside(path: &Path) -> Result<PathBuf, SetAsideError> {
             path: path.to_owned(),
         });
     };
-    let aside = unused_name(path)?;
+    Ok(move_aside(path, "damaged")?)
+}
+
+/// Renames a database and its log, and returns the new path. `why` becomes a part
+/// of the name.
+fn move_aside(path: &Path, why: &str) -> Result<PathBuf, FileError> {
+    let aside = unused_name(path, why)?;
     // The main file first: without it, nothing is opened by mistake. A main
     // file without its log would open and lack the latest writes.
     for suffix in ["", WAL_SUFFIX, "-shm"] {
         let from = with_suffix(path, suffix);
         match fs::rename(&from, with_suffix(&aside, suffix)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(file_error("rename", &from)(error).into());
+                return Err(file_error("rename", &from)(error));
             }
             _ => {}
         }
@@ -176,13 +217,37 @@ pub(crate) fn set_aside(path: &Path) -> Result<PathBuf, SetAsideError> {
     Ok(aside)
 }
 
-fn unused_name(path: &Path) -> Result<PathBuf, FileError> {
+/// Puts a complete database into the place of the one at `path`, which is kept
+/// under the name that is returned.
+///
+/// `is_closed` says that the old database is complete without its log. Then there
+/// is a database at `path` at any time.
+pub(crate) fn replace(
+    temporary: &Path,
+    path: &Path,
+    is_closed: bool,
+) -> Result<PathBuf, FileError> {
+    const WHY: &str = "replaced";
+    let wal = with_suffix(path, WAL_SUFFIX);
+    let has_wal = wal.try_exists().map_err(file_error("read", &wal))?;
+    let aside = if is_closed && !has_wal {
+        let aside = unused_name(path, WHY)?;
+        fs::hard_link(path, &aside).map_err(file_error("keep the old database as", &aside))?;
+        aside
+    } else {
+        move_aside(path, WHY)?
+    };
+    rename_into_place(temporary, path)?;
+    Ok(aside)
+}
+
+fn unused_name(path: &Path, why: &str) -> Result<PathBuf, FileError> {
     let now = Timestamp::now().strftime("%Y%m%dT%H%M%SZ");
-    let mut name = with_suffix(path, &format!(".damaged-{now}"));
+    let mut name = with_suffix(path, &format!(".{why}-{now}"));
     let mut number = 1_u32;
     while name.try_exists().map_err(file_error("read", &name))? {
         number += 1;
-        name = with_suffix(path, &format!(".damaged-{now}-{number}"));
+        name = with_suffix(path, &format!(".{why}-{now}-{number}"));
     }
     Ok(name)
 }

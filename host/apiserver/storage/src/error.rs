@@ -95,6 +95,73 @@ pub enum SetAsideError {
     },
 }
 
+/// An error of a backup, or of its restoration.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BackupError {
+    /// A running daemon has opened the database.
+    #[error("another daemon is running on {}: stop it first", path.display())]
+    Locked {
+        /// The database file.
+        path: PathBuf,
+    },
+    /// There is nothing to back up.
+    #[error("there is no database {}", path.display())]
+    Missing {
+        /// The database file.
+        path: PathBuf,
+    },
+    /// The file is not a backup.
+    #[error("{} is not a backup: {detail}", path.display())]
+    NotBackup {
+        /// The file.
+        path: PathBuf,
+        /// What it is.
+        detail: &'static str,
+    },
+    /// The content of the file cannot be trusted.
+    #[error("{} is damaged: {detail}", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        detail: String,
+    },
+    /// A newer program wrote the file.
+    #[error(
+        "{} has schema version {found}, this program supports up to {supported}: use the newer program",
+        path.display()
+    )]
+    NewerSchema {
+        /// The file.
+        path: PathBuf,
+        /// The schema version of the file.
+        found: i64,
+        /// The newest schema version that this program reads.
+        supported: i64,
+    },
+    /// A file operation failed.
+    #[error("cannot {action} {}", path.display())]
+    Io {
+        /// The operation, as a verb.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// The error of the operating system.
+        #[source]
+        source: io::Error,
+    },
+    /// SQLite failed for a reason other than damage: disk full, no permission.
+    #[error("cannot read or write database {}", path.display())]
+    Database {
+        /// The file.
+        path: PathBuf,
+        /// The error of SQLite.
+        #[source]
+        source: rusqlite::Error,
+    },
+}
+
 /// An error of [`Store::commit`](crate::Store::commit).
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]

@@ -49,15 +49,17 @@ mod broadcaster;
 mod event_log;
 mod writer;
 
+mod backup;
 mod database;
 mod database_files;
 mod load;
 mod row;
 
+pub use backup::{BackupSummary, RestoreOutcome};
 pub use clock::{Clock, SystemClock};
 pub use error::{
-    CommitError, SetAsideError, SnapshotError, StoreOpenError, WatchEndReason, WatchError,
-    WriterError,
+    BackupError, CommitError, SetAsideError, SnapshotError, StoreOpenError, WatchEndReason,
+    WatchError, WriterError,
 };
 pub use metrics::StoreMetrics;
 pub use options::{HistoryLimits, StoreOptions};

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crc32fast::Hasher;
 
-use crate::record::{EventKind, StoreEvent};
+use crate::record::{EventKind, StoreEvent, StoredRecord};
 
 /// One row of the `log` table.
 pub(crate) struct LogRow<'a> {
@@ -27,6 +27,18 @@ impl<'a> LogRow<'a> {
             replaces: event.previous.as_ref().map_or(0, |record| record.revision),
             key: &event.key,
             value: &event.value,
+        }
+    }
+
+    /// Returns the row of a record in a backup, which has no history.
+    pub(crate) fn from_record(record: &'a StoredRecord, now: Duration) -> Self {
+        Self {
+            revision: record.revision,
+            kind: kind_code(EventKind::Added),
+            at: i64::try_from(now.as_millis()).unwrap_or(i64::MAX),
+            replaces: 0,
+            key: &record.key,
+            value: &record.value,
         }
     }
 

@@ -13,6 +13,7 @@ mod admission;
 mod apply;
 mod audit;
 mod authorization;
+mod backup;
 mod crud;
 mod definitions;
 mod deletion;
