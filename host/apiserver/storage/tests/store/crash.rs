@@ -16,7 +16,7 @@ use crate::common::{next, text};
 
 /// The variable for the number of kills; a thousand take a few minutes.
 const ROUNDS_VARIABLE: &str = "RDD_STORAGE_KILLS";
-const DEFAULT_ROUNDS: u32 = 10;
+const DEFAULT_ROUNDS: u32 = 30;
 
 /// The variable with the directory of the database, for the child.
 const DIRECTORY_VARIABLE: &str = "RDD_STORAGE_CRASH_DIRECTORY";
