@@ -174,6 +174,8 @@ fn take_protocol(headers: &mut HeaderMap) -> Result<Option<String>, AuthError> {
 
 #[cfg(test)]
 mod tests {
+    use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair};
+
     use super::*;
 
     fn headers(entries: &[(http::header::HeaderName, &str)]) -> HeaderMap {
@@ -209,6 +211,69 @@ mod tests {
             request.get(SEC_WEBSOCKET_PROTOCOL).unwrap(),
             "rdd.logs.v1+json"
         );
+    }
+
+    #[test]
+    fn the_header_precedes_the_subprotocol_and_both_precede_the_certificate() {
+        let protocol = format!("{BEARER_PROTOCOL}{}, other", URL_SAFE_NO_PAD.encode("def"));
+        let in_header = (AUTHORIZATION, "Bearer abc");
+        let in_protocol = (SEC_WEBSOCKET_PROTOCOL, &*protocol);
+        let take = |request: &mut HeaderMap| take_credentials(request, Some(b"der")).unwrap();
+
+        let mut both = headers(&[in_header, in_protocol.clone()]);
+        assert_eq!(bearer(take(&mut both)), "abc");
+        // Neither reaches a handler.
+        assert_eq!(both, headers(&[(SEC_WEBSOCKET_PROTOCOL, "other")]));
+        assert_eq!(bearer(take(&mut headers(&[in_protocol]))), "def");
+        let Credentials::Certificate(der) = take(&mut HeaderMap::new()) else {
+            panic!("the certificate is left");
+        };
+        assert_eq!(der, b"der");
+    }
+
+    #[test]
+    fn every_form_of_a_token_is_accepted() {
+        let protocol = |encoded: &str| format!("other, {BEARER_PROTOCOL}{encoded}");
+        for (name, value) in [
+            (AUTHORIZATION, "Bearer abcd".to_owned()),
+            (AUTHORIZATION, "bEARER  abcd".to_owned()),
+            (SEC_WEBSOCKET_PROTOCOL, protocol("YWJjZA")),
+            (SEC_WEBSOCKET_PROTOCOL, protocol("YWJjZA==")),
+        ] {
+            let mut request = headers(&[(name, &value)]);
+            let credentials = take_credentials(&mut request, None).unwrap();
+            assert_eq!(bearer(credentials), "abcd", "{value}");
+        }
+    }
+
+    #[test]
+    fn the_first_of_several_bearer_subprotocols_counts_and_all_are_removed() {
+        let protocols = ["YWJj", "ZGVm"].map(|encoded| format!("{BEARER_PROTOCOL}{encoded}"));
+        let [first, second] = protocols
+            .each_ref()
+            .map(|it| (SEC_WEBSOCKET_PROTOCOL, &**it));
+        let mut request = headers(&[first, (SEC_WEBSOCKET_PROTOCOL, "other"), second]);
+        assert_eq!(bearer(take_credentials(&mut request, None).unwrap()), "abc");
+        assert_eq!(request, headers(&[(SEC_WEBSOCKET_PROTOCOL, "other")]));
+    }
+
+    #[test]
+    fn the_subject_of_a_certificate_is_a_user_with_groups() {
+        let certificate = |attributes: &[(DnType, &str)]| {
+            let mut params = CertificateParams::default();
+            params.distinguished_name = DistinguishedName::new();
+            for (kind, value) in attributes {
+                params.distinguished_name.push(kind.clone(), *value);
+            }
+            let key = KeyPair::generate().unwrap();
+            params.self_signed(&key).unwrap().der().to_vec()
+        };
+        let group = (DnType::OrganizationName, "devs");
+        let ann = subject(&certificate(&[(DnType::CommonName, "ann"), group.clone()])).unwrap();
+        assert_eq!(ann.user, "ann");
+        assert_eq!(ann.groups, ["devs", AUTHENTICATED_GROUP]);
+        assert!(subject(&certificate(&[group])).is_none());
+        assert!(subject(b"no certificate").is_none());
     }
 
     #[test]

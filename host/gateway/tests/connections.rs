@@ -15,7 +15,9 @@ use bytes::Bytes;
 use futures::StreamExt as _;
 use http::{Request, Response};
 use http_body_util::{BodyExt as _, StreamBody};
-use rdd_gateway::{ConnectionLimits, GatewayBody, RequestHandler};
+use rdd_gateway::{
+    ConnectionLimits, Gateway, GatewayBody, GatewayOptions, PageAccess, PageRoutes, RequestHandler,
+};
 use rdd_testkit::PATIENCE;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -24,7 +26,10 @@ use tokio_rustls::client::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tower::util::BoxCloneSyncService;
 
-use common::{echo_handler, http2, http2_request, read_to_end, start_with, status, wait_for_close};
+use common::{
+    TestGateway, echo_handler, http2, http2_request, read_to_end, start_with, status,
+    wait_for_close,
+};
 
 /// Longer than any test runs.
 const NEVER: Duration = Duration::from_secs(3600);
@@ -151,6 +156,12 @@ async fn authenticated_connections_above_the_limit_get_429() {
     let response = gateway.send("/api", &gateway.bearer()).await;
     assert_eq!(status(&response), "429", "{response}");
     assert!(response.contains("retry-after: "), "{response}");
+    // A connection that was not counted is not authenticated either.
+    let mut above = gateway.connect("http/1.1").await;
+    for _ in 0..2 {
+        let response = exchange(&mut above, &request, "try again later\n").await;
+        assert_eq!(status(&response), "429", "{response}");
+    }
     authenticated.pop();
     let freed = async {
         while status(&gateway.send("/api", &gateway.bearer()).await) != "200" {
@@ -356,4 +367,54 @@ async fn a_shutdown_lets_a_request_in_flight_finish() {
     end.cancel();
     assert_eq!(read_to_end(&mut watch).await, "0\r\n\r\n");
     timeout(PATIENCE, gateway.served).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_shutdown_waits_for_requests_in_flight_no_longer_than_the_grace_period() {
+    let api = streaming_handler(NEVER, CancellationToken::new());
+    let prototype = start_with(generous_limits(), api).await;
+    prototype.become_ready();
+    let options = GatewayOptions {
+        shutdown_grace: SOON,
+        ..prototype.options.clone()
+    };
+    let server = Gateway::bind(options).await.unwrap();
+    let gateway = TestGateway {
+        address: server.address(),
+        ..prototype
+    };
+    let shutdown = CancellationToken::new();
+    let served = tokio::spawn(server.serve(shutdown.clone().cancelled_owned()));
+    let mut watch = gateway.connect("http/1.1").await;
+    let request = gateway.request("/api", &gateway.bearer());
+    exchange(&mut watch, &request, "piece 0\n\r\n").await;
+    shutdown.cancel();
+    timeout(PATIENCE, served).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn the_response_to_an_anonymous_request_does_not_keep_its_connection_open() {
+    let limits = ConnectionLimits {
+        anonymous_idle: SOON,
+        ..generous_limits()
+    };
+    let prototype = start_with(limits, echo_handler("api")).await;
+    let page = PageRoutes {
+        handler: streaming_handler(NEVER, CancellationToken::new()),
+        access: |_, _| Some(PageAccess::Anonymous),
+    };
+    let options = GatewayOptions {
+        page: Some(page),
+        ..prototype.options.clone()
+    };
+    let server = Gateway::bind(options).await.unwrap();
+    let gateway = TestGateway {
+        address: server.address(),
+        ..prototype
+    };
+    tokio::spawn(server.serve(std::future::pending()));
+    let mut stream = gateway.connect("http/1.1").await;
+    let request = gateway.request("/", "");
+    exchange(&mut stream, &request, "piece 0\n\r\n").await;
+    wait_for_close(&mut stream).await;
 }

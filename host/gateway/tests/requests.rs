@@ -16,14 +16,15 @@ use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, StreamBody};
 use rdd_core::{AccessScope, AuthError, Authenticator, Credentials, SessionEnd, UserIdentity};
 use rdd_gateway::{
-    BindError, Gateway, GatewayBody, GatewayOptions, LocalAuthenticator, text_response,
+    BindError, Gateway, GatewayBody, GatewayOptions, LocalAuthenticator, PageAccess, PageRoutes,
+    text_response,
 };
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tower::util::BoxCloneSyncService;
 
-use common::{TestGateway, start, status, wait_for_close};
+use common::{TestGateway, echo_handler, start, status, wait_for_close};
 
 #[tokio::test]
 async fn every_path_returns_503_with_retry_after_until_the_daemon_is_ready() {
@@ -224,7 +225,11 @@ async fn a_foreign_origin_or_host_is_rejected_despite_valid_credentials() {
 async fn a_long_query_is_accepted_and_a_head_that_does_not_end_is_not() {
     let gateway = start().await;
     gateway.become_ready();
-    let path = format!("/api?{}", "x".repeat(60 * 1024));
+    // As long as an HTTP library allows.
+    let path = format!(
+        "/api?{}",
+        "x".repeat(usize::from(u16::MAX) - 1 - "/api?".len())
+    );
     let response = gateway.send(&path, &gateway.bearer()).await;
     assert_eq!(status(&response), "200", "{response}");
     let headers = format!("{}x: {}\r\n", gateway.bearer(), "x".repeat(200 * 1024));
@@ -244,6 +249,65 @@ async fn a_port_in_use_is_named_with_the_remedy() {
     };
     assert!(matches!(error, BindError::InUse(_)));
     assert!(error.to_string().contains("--listen"), "{error}");
+}
+
+#[tokio::test]
+async fn plain_http_is_refused_on_an_address_that_others_may_reach() {
+    let gateway = start().await;
+    let plain = GatewayOptions {
+        listen: "0.0.0.0:0".parse().unwrap(),
+        tls: None,
+        ..gateway.options.clone()
+    };
+    let refused = Gateway::bind(plain).await;
+    assert!(matches!(refused, Err(BindError::PlainText(_))));
+}
+
+#[tokio::test]
+async fn the_page_is_checked_like_everything_beside_the_api() {
+    let prototype = start().await;
+    prototype.become_ready();
+    let page = PageRoutes {
+        handler: echo_handler("page"),
+        access: |_, path| match path {
+            "/ui/" => Some(PageAccess::Anonymous),
+            "/ui/own" => Some(PageAccess::Authenticated),
+            _ => None,
+        },
+    };
+    let response_headers = [("content-type", "x/y"), ("x-own", "1")]
+        .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()));
+    let server = Gateway::bind(GatewayOptions {
+        page: Some(page),
+        response_headers: response_headers.into_iter().collect(),
+        ..prototype.options.clone()
+    })
+    .await
+    .unwrap();
+    let gateway = TestGateway {
+        address: server.address(),
+        ..prototype
+    };
+    tokio::spawn(server.serve(std::future::pending()));
+    let bearer = gateway.bearer();
+    let impersonating = format!("{bearer}impersonate-user: bob\r\n");
+    for (path, headers, expected) in [
+        ("/ui/", "", "200"),
+        ("/ui/", "host: evil.example\r\n", "403"),
+        ("/ui/", "origin: https://evil.example\r\n", "403"),
+        ("/ui/own", "", "401"),
+        ("/ui/own", &bearer, "200"),
+        ("/ui/own", &impersonating, "403"),
+    ] {
+        let response = gateway.send(path, headers).await.to_lowercase();
+        assert_eq!(status(&response), expected, "{path} {headers:?}");
+        // A handler's own headers stay.
+        assert!(response.contains("\r\nx-own: 1\r\n"), "{response}");
+        assert!(
+            response.contains("\r\ncontent-type: text/plain"),
+            "{response}"
+        );
+    }
 }
 
 #[tokio::test]
@@ -337,4 +401,27 @@ async fn a_response_ends_with_a_session_that_ends_during_the_authentication() {
     let request = prototype.request("/api", "");
     stream.write_all(request.as_bytes()).await.unwrap();
     wait_for_close(&mut stream).await;
+}
+
+#[tokio::test]
+async fn a_response_with_a_length_is_complete_although_its_session_has_ended() {
+    let prototype = start().await;
+    prototype.become_ready();
+    let gateway = Gateway::bind(GatewayOptions {
+        tls: None,
+        authenticator: Arc::new(EndingAuthenticator(Mutex::new(Some(SessionEnd::channel())))),
+        ..prototype.options.clone()
+    })
+    .await
+    .unwrap();
+    let mut stream = TcpStream::connect(gateway.address()).await.unwrap();
+    tokio::spawn(gateway.serve(std::future::pending()));
+    let request = prototype.request("/api", "connection: close\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut response = String::new();
+    stream.read_to_string(&mut response).await.unwrap();
+    assert!(
+        response.ends_with("api rdd-admin secret=false"),
+        "{response}"
+    );
 }
