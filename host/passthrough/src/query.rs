@@ -346,6 +346,10 @@ mod tests {
         let namespace = |query: &str| parse_log_request(query, now()).unwrap().namespace;
         assert_eq!(namespace("tail=1"), None);
         assert_eq!(namespace("namespace=k8s.io"), Some("k8s.io".to_owned()));
+        let longest = "n".repeat(MAX_NAMESPACE_BYTES);
+        let query = format!("namespace={longest}");
+        assert_eq!(namespace(&query), Some(longest));
+        assert!(parse_log_request(&format!("{query}n"), now()).is_err());
     }
 
     #[test]
@@ -400,7 +404,7 @@ mod tests {
             "cursor=xyz",
             "follow=",
             "tail=-1",
-            "tail=+1",
+            "tail=%2B1",
             "tail=1.5",
             "tail=",
             "tail=ALL",
@@ -418,6 +422,7 @@ mod tests {
             "since=1.",
             "since=.5",
             "since=1e3",
+            "since=1.0000000001",
             "until=2026-13-01T00:00:00Z",
             "timestamps=2",
             "stdout=no",

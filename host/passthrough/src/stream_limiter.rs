@@ -106,6 +106,7 @@ mod tests {
         assert!(limiter.acquire("c").is_err());
         drop((permits, others));
         assert!(limiter.open.lock().unwrap().is_empty());
+        assert!(StreamLimiter::new(1).acquire("a").is_ok());
         assert_eq!(
             StreamLimiter::new(usize::MAX).max_streams,
             limits::MAX_STREAMS

@@ -121,3 +121,60 @@ fn tokens<'a>(headers: &'a HeaderMap, name: &'a http::HeaderName) -> impl Iterat
         .flat_map(|value| value.split(','))
         .map(str::trim)
 }
+
+#[cfg(test)]
+mod tests {
+    use http::header::HeaderName;
+
+    use super::*;
+
+    fn request(changed: Option<(HeaderName, Option<&str>)>) -> Request<()> {
+        let mut request = Request::new(());
+        let headers = request.headers_mut();
+        for (name, value) in [
+            (UPGRADE, "h2c, WebSocket"),
+            (CONNECTION, "keep-alive, Upgrade"),
+            (SEC_WEBSOCKET_VERSION, "13"),
+            (SEC_WEBSOCKET_KEY, "dGhlIHNhbXBsZSBub25jZQ=="),
+        ] {
+            headers.insert(name, HeaderValue::from_static(value));
+        }
+        if let Some((name, value)) = changed {
+            headers.remove(&name);
+            if let Some(value) = value {
+                headers.insert(name, value.parse().unwrap());
+            }
+        }
+        request
+    }
+
+    #[test]
+    fn every_part_of_the_handshake_is_required() {
+        assert!(UpgradeRequest::parse(&request(None)).is_ok());
+        for (name, value) in [
+            (UPGRADE, None),
+            (UPGRADE, Some("h2c")),
+            (CONNECTION, None),
+            (CONNECTION, Some("keep-alive")),
+            (SEC_WEBSOCKET_VERSION, None),
+            (SEC_WEBSOCKET_VERSION, Some("8")),
+        ] {
+            let parsed = UpgradeRequest::parse(&request(Some((name.clone(), value))));
+            assert!(
+                matches!(parsed, Err(StreamRequestError::UpgradeRequired(_))),
+                "{name}: {value:?}"
+            );
+        }
+        let mut old = request(None);
+        *old.version_mut() = Version::HTTP_10;
+        assert!(matches!(
+            UpgradeRequest::parse(&old),
+            Err(StreamRequestError::UpgradeRequired(_))
+        ));
+        let without_key = request(Some((SEC_WEBSOCKET_KEY, None)));
+        assert!(matches!(
+            UpgradeRequest::parse(&without_key),
+            Err(StreamRequestError::InvalidHandshake(_))
+        ));
+    }
+}

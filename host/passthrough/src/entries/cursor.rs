@@ -322,6 +322,10 @@ mod tests {
             Err(CursorError::OtherContainer)
         );
         assert_eq!(
+            decode("mob", "y4c0f", created, SourceSet::ALL),
+            Err(CursorError::OtherContainer)
+        );
+        assert_eq!(
             decode("moby", "4c0f", created, stdout),
             Err(CursorError::OtherSources)
         );
@@ -346,6 +350,21 @@ mod tests {
                 open_lines: [None, Some(entry(2, open))],
             };
             let text = scope().encode(Some(&position));
+            assert_eq!(decode(&scope(), &text), Err(CursorError::Malformed));
+        }
+    }
+
+    #[test]
+    fn another_version_and_flags_without_a_meaning_are_rejected() {
+        let bytes = URL_SAFE_NO_PAD.decode(scope().encode(None)).unwrap();
+        let version = (0, VERSION + 1);
+        // An open line is possible after an entry only.
+        let flags = [HAS_OPEN_STDOUT, HAS_OPEN_STDERR, 1 << 5, 1 << 7];
+        let flags = flags.map(|flag| (1, bytes[1] | flag));
+        for (index, byte) in [version].into_iter().chain(flags) {
+            let mut bytes = bytes.clone();
+            bytes[index] = byte;
+            let text = URL_SAFE_NO_PAD.encode(bytes);
             assert_eq!(decode(&scope(), &text), Err(CursorError::Malformed));
         }
     }

@@ -240,6 +240,8 @@ mod tests {
             ("command=ls&workdir=", "workdir=\"\""),
             ("command=ls%00", "command has a NUL character"),
             ("command=ls&env=A=%00", "env has a NUL character"),
+            ("command=ls&user=a%00", "user has a NUL character"),
+            ("command=ls&workdir=/%00", "workdir has a NUL character"),
             ("command=ls&namespace=a/b", "namespace"),
             (
                 "command=ls&container=web",

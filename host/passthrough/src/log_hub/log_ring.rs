@@ -240,3 +240,121 @@ fn memory_bytes(item: &RingItem) -> usize {
         RingItem::Gap(_) => size_of::<RingItem>(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rdd_core::{EntryBatch, EntryHeader, OutputSource};
+
+    use super::*;
+    use crate::entries::log_position::PositionCounter;
+
+    /// Returns entries with these times, of this many bytes each.
+    fn batch(times: &[i64], bytes: usize) -> RingItem {
+        let header = |time: &i64| EntryHeader {
+            time: *time,
+            length: u32::try_from(bytes).unwrap(),
+            source: OutputSource::Stdout,
+            is_partial: false,
+        };
+        let headers = times.iter().map(header).collect();
+        let content = vec![b'x'; bytes * times.len()].into();
+        let batch = EntryBatch::new(None, headers, content).unwrap();
+        let mut counter = PositionCounter::from_beginning();
+        RingItem::Batch(Arc::new(PositionedBatch::new(batch, &mut counter)))
+    }
+
+    fn at(time: i64) -> EntryPosition {
+        EntryPosition { time, index: 0 }
+    }
+
+    fn place(item: u64, entry: usize) -> Option<RingPlace> {
+        Some(RingPlace { item, entry })
+    }
+
+    #[test]
+    fn places_are_found_by_number_and_by_position() {
+        for is_whole in [true, false] {
+            let mut ring = LogRing::new(is_whole);
+            ring.push(batch(&[1, 2, 3], 1));
+            ring.push(RingItem::Gap(GapReason::Lagged));
+            ring.push(batch(&[4, 5], 1));
+            let beginning = place(0, 0).filter(|_| is_whole);
+            assert_eq!(ring.beginning(), beginning);
+            for (count, expected) in [
+                (0, place(2, 2)),
+                (1, place(2, 1)),
+                (2, place(2, 0)),
+                (3, place(0, 2)),
+                (5, place(0, 0)),
+                (6, beginning),
+                (u64::MAX, beginning),
+            ] {
+                assert_eq!(ring.tail(count), expected, "the last {count}");
+            }
+            for (time, expected) in [
+                (1, place(0, 1)),
+                (3, place(0, 3)),
+                (4, place(2, 1)),
+                (5, place(2, 2)),
+                (6, None),
+            ] {
+                assert_eq!(ring.after(at(time)), expected, "after {time}");
+            }
+            for (item, entry, expected) in [
+                (0, 0, None),
+                (0, 2, Some(2)),
+                (1, 0, Some(3)),
+                (2, 0, Some(3)),
+                (2, 1, Some(4)),
+                (3, 0, Some(5)),
+            ] {
+                let before = ring.position_before(RingPlace { item, entry });
+                let before = before.map(|position| position.last.time);
+                assert_eq!(before, expected, "before {item}, {entry}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_oldest_items_are_discarded_and_the_others_keep_their_numbers() {
+        let mut ring = LogRing::new(true);
+        for time in 0..100 {
+            ring.push(batch(&[time], 60_000));
+            let number = u64::try_from(time).unwrap();
+            assert!(matches!(ring.get(number), RingLookup::Item(_)));
+            assert!(matches!(ring.get(number + 1), RingLookup::Pending));
+        }
+        assert!(matches!(ring.get(95), RingLookup::Discarded));
+        assert_eq!(ring.first_entry(), Some(at(96)));
+        assert_eq!(ring.last_entry(), Some(at(99)));
+        assert_eq!(ring.beginning(), None);
+        assert_eq!(ring.tail(4), place(96, 0));
+        assert_eq!(ring.tail(5), None);
+        assert_eq!(ring.after(at(95)), None);
+    }
+
+    #[test]
+    fn the_newest_item_stays_however_large_it_is() {
+        let mut ring = LogRing::new(true);
+        ring.max_bytes = 1;
+        ring.push(batch(&[1], 1));
+        ring.push(batch(&[2], 1));
+        assert_eq!(ring.first_entry(), Some(at(2)));
+    }
+
+    #[test]
+    fn gaps_are_limited_too() {
+        let mut ring = LogRing::new(true);
+        for _ in 0..limits::MAX_RING_BYTES {
+            ring.push(RingItem::Gap(GapReason::Lagged));
+        }
+        assert!(ring.items.len() * size_of::<RingItem>() <= limits::MAX_RING_BYTES);
+    }
+
+    #[test]
+    fn a_log_that_ended_is_caught_up() {
+        let mut ring = LogRing::new(true);
+        ring.set_end(LogEnd::Ended);
+        assert!(ring.is_caught_up());
+    }
+}

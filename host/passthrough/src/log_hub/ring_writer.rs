@@ -213,6 +213,9 @@ mod tests {
         assert_eq!(rest_after(limits::SHORT_ITEM_BYTES, &many), None);
         let (few, _readers) = ring(2);
         assert_eq!(rest_after(1, &few), None);
+        let mut writer = RingWriter::new();
+        writer.write(&many, LogRing::set_caught_up);
+        assert_eq!(writer.rest(), None, "a change without entries");
     }
 
     #[tokio::test(start_paused = true)]
@@ -230,6 +233,22 @@ mod tests {
         writer.add(batch(&mut counter, 4, 1), &ring);
         writer.write(&ring, LogRing::set_caught_up);
         assert_eq!(items(&ring), [Some(1), Some(2), None, Some(1), Some(1)]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_batch_without_entries_is_no_item() {
+        let (ring, _readers) = ring(100);
+        let mut writer = RingWriter::new();
+        let mut counter = PositionCounter::from_beginning();
+        let mut empty = || {
+            let batch = EntryBatch::new(None, Vec::new(), Vec::new().into()).unwrap();
+            PositionedBatch::new(batch, &mut counter)
+        };
+        writer.add(empty(), &ring);
+        assert_eq!(writer.due(), None);
+        assert_eq!(items(&ring), []);
+        writer.add_gap(GapReason::Lagged, empty(), &ring);
+        assert_eq!(items(&ring), [None]);
     }
 
     #[tokio::test(start_paused = true)]

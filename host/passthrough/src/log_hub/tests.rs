@@ -158,3 +158,49 @@ async fn entries_that_wait_for_many_readers_do_not_wait_for_a_call_of_the_engine
     .await;
     drop(readers);
 }
+
+#[tokio::test]
+async fn only_some_logs_are_opened_at_the_same_time() {
+    let fake = FakeEngine::default();
+    let count = limits::MAX_OPENING_LOGS + 4;
+    let containers: Vec<_> = (0..count)
+        .map(|number| fake.container_ref(&fake.run_container(&format!("c{number}"))))
+        .collect();
+    let engine: Arc<dyn ContainerEngine> = Arc::new(fake.clone());
+    let hub = LogHub::new(count);
+    let gate = fake.gate(EngineOperation::GetEntries, None);
+    let mut joining: Vec<_> = containers
+        .iter()
+        .map(|container| Box::pin(hub.join(&engine, container)))
+        .collect();
+    for _ in 0..3 {
+        for join in &mut joining {
+            assert!(join.as_mut().now_or_never().is_none());
+        }
+    }
+    let calls = fake.call_count(EngineOperation::GetEntries);
+    assert_eq!(calls, limits::MAX_OPENING_LOGS);
+    gate.open();
+    futures::future::try_join_all(joining).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_log_of_an_engine_that_was_replaced_is_opened_again() {
+    let Fixture {
+        hub,
+        fake,
+        engine,
+        container,
+    } = fixture();
+    let old = hub.join(&engine, &container).await.unwrap();
+    let replacement: Arc<dyn ContainerEngine> = Arc::new(fake.clone());
+    let new = hub.join(&replacement, &container).await.unwrap();
+    assert!(!old.same_channel(&new));
+    // The end of the old one does not remove the new one.
+    fake.cut_streams();
+    drop(new);
+    let new = hub.join(&replacement, &container).await.unwrap();
+    drop(old);
+    drop(new);
+    wait_for_no_log(&hub).await;
+}

@@ -186,4 +186,17 @@ mod tests {
             assert!(ClientMessage::parse(text).is_err(), "{text}");
         }
     }
+
+    #[test]
+    fn the_cursors_of_a_subscription_itself_have_precedence() {
+        let text = r#"{"op":"subscribe","id":1,"cursors":{"a":"own"}}"#;
+        let Ok(ClientMessage::Subscribe(mut request)) = ClientMessage::parse(text) else {
+            panic!("{text}");
+        };
+        let earlier = ["a", "b"].map(|name| (name.to_owned(), "earlier".to_owned()));
+        request.add_cursors(earlier.into());
+        let expected = [("a", "own"), ("b", "earlier")];
+        let expected = expected.map(|(name, cursor)| (name.to_owned(), cursor.to_owned()));
+        assert_eq!(request.cursors, expected.into());
+    }
 }

@@ -43,3 +43,37 @@ impl WaitingCursors {
         self.by_subscription.remove(&id).unwrap_or_default()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cursor(container: impl ToString, text: &str) -> BTreeMap<String, String> {
+        [(container.to_string(), text.to_owned())].into()
+    }
+
+    #[test]
+    fn the_last_cursor_of_a_container_counts_once() {
+        let mut waiting = WaitingCursors::default();
+        for text in ["first", "last"] {
+            waiting.add(1, cursor("a", text)).unwrap();
+        }
+        assert_eq!(waiting.take(1), cursor("a", "last"));
+        assert_eq!(waiting.take(1), BTreeMap::new());
+    }
+
+    #[test]
+    fn cursors_are_limited_for_all_subscriptions_together() {
+        let mut waiting = WaitingCursors::default();
+        for number in 0..limits::MAX_MUX_SOURCES {
+            let id = u32::try_from(number % 2).unwrap();
+            waiting.add(id, cursor(number, "x")).unwrap();
+        }
+        assert_eq!(waiting.add(2, cursor("a", "x")).unwrap_err().code, 429);
+        // Nothing does not need memory.
+        waiting.add(3, BTreeMap::new()).unwrap();
+        assert_eq!(waiting.by_subscription.len(), 2);
+        assert_eq!(waiting.take(0).len(), limits::MAX_MUX_SOURCES / 2);
+        waiting.add(2, cursor("a", "x")).unwrap();
+    }
+}

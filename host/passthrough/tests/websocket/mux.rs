@@ -390,35 +390,37 @@ async fn errors_name_their_subscription_and_leave_the_others_alone() {
 #[tokio::test]
 async fn subscriptions_and_sources_are_limited() {
     let server = TestServer::start().await;
-    for number in 0..9 {
-        labeled(&server, &format!("c{number}"), &[("app", "x")]);
+    for number in 0..8 {
+        labeled(
+            &server,
+            &format!("c{number}"),
+            &[("app", "x"), ("all", "y")],
+        );
     }
+    let other = labeled(&server, "other", &[("all", "y")]);
     let mut client = MuxClient::open(&server).await;
-    let mut joined = 0;
-    let mut codes = Vec::new();
-    for id in 0..65 {
-        client
-            .send(json!({"op": "subscribe", "id": id, "selector": "app=x"}))
-            .await;
-        let MuxMessage::Event(event) = client.next().await else {
-            panic!("there is no credit");
-        };
-        match event["type"].as_str().unwrap() {
-            "subscribed" => {
-                for _ in 0..9 {
-                    client.event("joined").await;
-                    joined += 1;
-                }
-            }
-            "error" => {
-                assert_eq!(event["id"], id);
-                codes.push(event["code"].clone());
-            }
-            other => panic!("{other}"),
+    let subscribe = |id, selector: &str| json!({"op": "subscribe", "id": id, "selector": selector});
+    for id in 0..64 {
+        client.send(subscribe(id, "app=x")).await;
+        client.event("subscribed").await;
+        for _ in 0..8 {
+            client.event("joined").await;
         }
     }
-    assert_eq!(joined, 504, "the next nine sources would be more than 512");
-    assert_eq!(codes, vec![json!(429); 65 - 56]);
+    client
+        .send(json!({"op": "cursors", "id": 64, "cursors": {&*other: "invalid"}}))
+        .await;
+    client.send(subscribe(64, "app=x")).await;
+    let error = client.event("error").await;
+    assert_eq!((&error["id"], &error["code"]), (&json!(64), &json!(429)));
+    client.send(json!({"op": "unsubscribe", "id": 0})).await;
+    client.event("end").await;
+    // Its cursors are gone, and nine sources would be one too many.
+    client.send(subscribe(64, "all=y")).await;
+    let error = client.event("error").await;
+    assert_eq!((&error["id"], &error["code"]), (&json!(64), &json!(429)));
+    client.send(subscribe(64, "app=x")).await;
+    client.event("subscribed").await;
 }
 
 #[tokio::test]
@@ -618,4 +620,94 @@ async fn cursors_may_come_before_their_subscription_in_several_messages() {
         .send(json!({"op": "subscribe", "id": 4, "container": ids[0]}))
         .await;
     assert_eq!(client.event("error").await["code"], 400);
+}
+
+#[tokio::test]
+async fn a_cursor_names_its_container_by_the_object_or_by_the_id() {
+    let server = TestServer::start().await;
+    let id = server.engine.run_container("web");
+    server.index_container("ctr-web", server.engine.container(&id).unwrap());
+    server.engine.write_log(&id, OUT, &b"first\n"[..]);
+    let mut client = MuxClient::open(&server).await;
+    let subscribe = json!({"op": "subscribe", "id": 1, "container": "ctr-web", "credit": 100});
+    client.send(subscribe.clone()).await;
+    client.event("subscribed").await;
+    let source = client.event("joined").await["source"].clone();
+    let (texts, cursor) = client.texts(&source, 1).await;
+    assert_eq!(texts, ["first"]);
+    server.engine.write_log(&id, OUT, &b"second\n"[..]);
+    for name in ["ctr-web", &id] {
+        client.send(json!({"op": "unsubscribe", "id": 1})).await;
+        while !matches!(client.next().await, MuxMessage::Event(event) if event["type"] == "end") {}
+        let mut resume = subscribe.clone();
+        resume["cursors"] = json!({name: cursor});
+        client.send(resume).await;
+        client.event("subscribed").await;
+        let source = client.event("joined").await["source"].clone();
+        assert_eq!(client.texts(&source, 1).await.0, ["second"], "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_container_that_comes_later_is_read_from_its_beginning() {
+    let server = TestServer::start().await;
+    let mut client = MuxClient::open(&server).await;
+    client
+        .send(json!({"op": "subscribe", "id": 1, "selector": "app=x", "tail": 0, "credit": 100}))
+        .await;
+    client.event("subscribed").await;
+    let id = server.engine.run_container("late");
+    server.engine.write_log(&id, OUT, &b"early\n"[..]);
+    let mut container = server.engine.container(&id).unwrap();
+    container.labels.insert("app".to_owned(), "x".to_owned());
+    server.index_container(&id, container);
+    let source = client.event("joined").await["source"].clone();
+    assert_eq!(client.texts(&source, 1).await.0, ["early"]);
+}
+
+#[tokio::test]
+async fn the_labels_of_a_container_are_left_out_above_their_limit() {
+    let server = TestServer::start().await;
+    // The other bytes are those of the two keys, and of the other value.
+    let longest = "v".repeat(64 * 1024 - "app".len() - "x".len() - "k".len());
+    let mut client = MuxClient::open(&server).await;
+    client
+        .send(json!({"op": "subscribe", "id": 1, "selector": "app=x"}))
+        .await;
+    client.event("subscribed").await;
+    labeled(&server, "longest", &[("app", "x"), ("k", &longest)]);
+    assert_eq!(client.event("joined").await["labels"]["k"], longest);
+    labeled(
+        &server,
+        "longer",
+        &[("app", "x"), ("k", &format!("{longest}v"))],
+    );
+    let joined = client.event("joined").await;
+    assert_eq!(
+        (&joined["name"], &joined["labels"]),
+        (&json!("longer"), &json!({}))
+    );
+}
+
+#[tokio::test]
+async fn an_ended_subscription_closes_its_streams() {
+    let server = TestServer::start().await;
+    let id = server.run_indexed("web");
+    server.engine.write_log(&id, OUT, &b"x\n"[..]);
+    let mut client = MuxClient::open(&server).await;
+    client
+        .send(json!({"op": "subscribe", "id": 1, "container": id, "credit": 100}))
+        .await;
+    client.event("subscribed").await;
+    let source = client.event("joined").await["source"].clone();
+    client.texts(&source, 1).await;
+    client.send(json!({"op": "unsubscribe", "id": 1})).await;
+    client.event("end").await;
+    eventually("the log is closed", || async {
+        match server.engine.log_readers(&id) {
+            0 => Ok(()),
+            count => Err(count.to_string()),
+        }
+    })
+    .await;
 }
