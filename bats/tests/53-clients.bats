@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
-# shellcheck disable=SC2154 # bats sets stderr
+# shellcheck disable=SC2030,SC2031 # each test has variables of its own, on purpose
+# shellcheck disable=SC2154 # set by bats and by exporting names
 bats_require_minimum_version 1.5.0
 # Clients of the Kubernetes API that people use, unmodified and in pinned versions:
 # client-go, controller-runtime, Helm 3 and 4, and the official clients for Python and
