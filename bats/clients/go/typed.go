@@ -81,7 +81,12 @@ func useTypedClients(ctx context.Context, at place) error {
 			return &core.Secret{ObjectMeta: about(name), StringData: data}
 		},
 		applied: func(name string, data map[string]string) *applycore.SecretApplyConfiguration {
-			return applycore.Secret(name, at.namespace).WithStringData(data)
+			// Kubernetes does not detect conflicts between stringData and data.
+			encoded := map[string][]byte{}
+			for key, value := range data {
+				encoded[key] = []byte(value)
+			}
+			return applycore.Secret(name, at.namespace).WithData(encoded)
 		},
 		data: func(object *core.Secret) map[string]string {
 			data := map[string]string{}
@@ -129,7 +134,7 @@ func useKind[T interface {
 	if err != nil {
 		return fmt.Errorf("create: %w", err)
 	}
-	if created.GetUID() == "" || created.GetResourceVersion() == "" || created.GetCreationTimestamp().IsZero() {
+	if created.GetUID() == "" || created.GetResourceVersion() == "" || created.GetCreationTimestamp().Year() < 2000 {
 		return fmt.Errorf("create returned incomplete metadata: %v", created)
 	}
 	if err := holds(created, "key", "created"); err != nil {
