@@ -226,7 +226,7 @@ release() {
   color widget release-second '{.spec.color}' green
   same "$(in_space get configmap release-hook -o 'jsonpath={.data.revision}')" 2
   # The schema of the custom resource rejects a value; the release fails.
-  run -1 helm upgrade release "$chart" --set color=blue
+  run -1 helm upgrade release "$chart" --set color=blue --set second=true
   contains "$output" 'Unsupported value: "blue"'
   color widget release '{.spec.color}' green
 
