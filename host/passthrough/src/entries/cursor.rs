@@ -126,17 +126,15 @@ impl CursorScope {
         URL_SAFE_NO_PAD.encode(bytes)
     }
 
-    /// Returns the place that a cursor means.
+    /// Returns the place that a cursor means, which was parsed for the same selection
+    /// of sources.
     ///
     /// # Errors
     ///
-    /// Fails if it is not a cursor of this container and selection.
+    /// Fails if it is a cursor of another container.
     pub(crate) fn accept(&self, cursor: &ParsedCursor) -> Result<LogCursor, CursorError> {
         if cursor.container != self.container {
             return Err(CursorError::OtherContainer);
-        }
-        if cursor.sources != self.sources {
-            return Err(CursorError::OtherSources);
         }
         let none = [0; CREATION_BYTES];
         let is_known = cursor.creation != none && self.creation != none;
