@@ -38,6 +38,20 @@ export function groupContainers(
     .sort((a, b) => (a.project === '' ? 1 : b.project === '' ? -1 : compare(a.project, b.project)));
 }
 
+/** Returns the first containers of groups. */
+export function firstContainers(all: readonly ContainerGroup[], limit: number): ContainerGroup[] {
+  const result: ContainerGroup[] = [];
+  let rest = limit;
+  for (const group of all) {
+    if (rest <= 0) break;
+    // A group that is whole stays the same object.
+    const isWhole = group.containers.length <= rest;
+    result.push(isWhole ? group : { ...group, containers: group.containers.slice(0, rest) });
+    rest -= group.containers.length;
+  }
+  return result;
+}
+
 function compare(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }

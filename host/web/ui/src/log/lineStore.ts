@@ -189,9 +189,10 @@ export class LineStore {
 
   /**
    * Tests all lines, page by page: each step of the generator is one page. Lines that
-   * are added are tested when they are. Without a test, no line matches.
+   * are added are tested when they are. Without a test, no line matches. `scan` has
+   * the same result as the test for all lines of a page, only faster.
    */
-  *search(test: LineTest | undefined): Generator<void> {
+  *search(test: LineTest | undefined, scan?: (page: LinePage) => void): Generator<void> {
     this.#test = test;
     this.#matchCount = 0;
     for (const page of this.#pages) page.matches.fill(0);
@@ -199,11 +200,10 @@ export class LineStore {
       // Pages may be dropped between two steps; those are no longer of interest.
       for (const page of [...this.#pages]) {
         if (this.#test !== test) return;
-        for (let index = 0; index < page.count; index += 1) {
-          this.#testLine(page, index);
-          // With a filter, or with new lines, this is too high until the end.
-          this.#matchCount += page.matches[index] ?? 0;
-        }
+        if (scan === undefined) for (let index = 0; index < page.count; index += 1) this.#testLine(page, index);
+        else this.#scanPage(page, scan);
+        // With a filter, or with new lines, this is too high until the end.
+        this.#matchCount += countMatches(page);
         yield;
       }
     }
@@ -270,6 +270,13 @@ export class LineStore {
     page.matches[index] = isMatch ? 1 : 0;
   }
 
+  #scanPage(page: LinePage, scan: (page: LinePage) => void): void {
+    scan(page);
+    for (let index = 0; index < page.count; index += 1) {
+      if (((page.flags[index] ?? 0) & LineFlag.marker) !== 0) page.matches[index] = 0;
+    }
+  }
+
   #countMatches(): void {
     let count = 0;
     if (this.#test === undefined) {
@@ -277,9 +284,7 @@ export class LineStore {
       return;
     }
     if (this.#shown === this.#all) {
-      for (const page of this.#pages) {
-        for (let index = 0; index < page.count; index += 1) count += page.matches[index] ?? 0;
-      }
+      for (const page of this.#pages) count += countMatches(page);
     } else {
       for (let at = 0; at < this.#shown.length; at += 1) if (this.isMatch(at)) count += 1;
     }
@@ -296,4 +301,10 @@ export class LineStore {
     if (page === undefined) throw new RangeError(`no line ${id}`);
     return [page, id % PAGE_LINES];
   }
+}
+
+function countMatches({ matches, count }: LinePage): number {
+  let sum = 0;
+  for (let index = 0; index < count; index += 1) sum += matches[index] ?? 0;
+  return sum;
 }

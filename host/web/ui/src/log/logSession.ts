@@ -9,6 +9,7 @@ import { LineStore } from './lineStore';
 import { lineViews } from './lineView';
 import { MUX_PROTOCOL, MuxClient, type JoinedSource, type MuxClientOptions } from './muxClient';
 import type { EntryBatch, MuxMessage } from './muxMessages';
+import { pageScanner } from './pageScanner';
 import { PatternMatcher } from './patternMatcher';
 import type { LogUpdate, OpenRequest, SearchRequest, SourceView, ViewWindow, WorkerReply, WorkerRequest } from './workerMessages';
 
@@ -232,9 +233,13 @@ export class LogSession {
     const isInverted = search?.isInverted === true;
     // Lines that match since they lack something have nothing to mark.
     this.#matcher = isInverted ? undefined : matcher;
-    const steps = this.#store.search(
-      matcher === undefined ? undefined : (...line) => matcher.matches(...line) !== isInverted,
-    );
+    const steps =
+      matcher === undefined || search === undefined
+        ? this.#store.search(undefined)
+        : this.#store.search(
+            (bytes, from, to) => matcher.matches(bytes, from, to) !== isInverted,
+            pageScanner(matcher, search),
+          );
     this.#isSearching = true;
     const run = (): void => {
       if (this.#search !== id) return;
@@ -247,7 +252,7 @@ export class LogSession {
         }
       }
       this.#schedule();
-      setTimeout(run, 0);
+      afterMessages(run);
     };
     run();
   }
@@ -267,6 +272,16 @@ export class LogSession {
       },
     });
   }
+}
+
+/** Calls a function after the messages that are waiting. Browsers delay timers of timers. */
+function afterMessages(call: () => void): void {
+  const { port1, port2 } = new MessageChannel();
+  port1.onmessage = () => {
+    port1.close();
+    call();
+  };
+  port2.postMessage(undefined);
 }
 
 /** Returns whether nothing is written before a time any more, so that a log ends there. */

@@ -9,6 +9,8 @@ const DEAD = -2;
 const UNKNOWN = -1;
 /** A state that accepts: the rest of the line does not matter. */
 const FOUND = -3;
+/** An escape sequence begins. */
+const SKIP = -4;
 const ESCAPE = 0x1b;
 
 interface MatcherState {
@@ -28,6 +30,8 @@ export class PatternMatcher {
   #table = new Int32Array(0);
   #index = new Map<string, number>();
   #first = 0;
+  /** Where a match begins that is not at the start of the line. */
+  #middle = UNKNOWN;
   #anchored: PatternMatcher | undefined;
 
   /** @throws {PatternError} with a sentence for people. */
@@ -42,16 +46,23 @@ export class PatternMatcher {
   matches(bytes: Uint8Array, from: number, to: number): boolean {
     let state = this.#first;
     if (this.#states[state]?.isAccepting === true) return true;
+    let table = this.#table;
     for (let at = from; at < to; at += 1) {
-      const byte = bytes[at] ?? 0;
-      if (byte === ESCAPE) {
-        at = escapeEnd(bytes, at, to) - 1;
-        continue;
+      const byte = bytes[at] as number;
+      let next = table[(state << 8) | byte] as number;
+      // All that is not a state is negative, so that a byte costs one comparison.
+      if (next < 0) {
+        if (next === SKIP) {
+          at = escapeEnd(bytes, at, to) - 1;
+          continue;
+        }
+        if (next === UNKNOWN) {
+          next = this.#step(state, byte);
+          table = this.#table;
+        }
+        if (next === FOUND) return true;
+        if (next === DEAD) return false;
       }
-      let next = this.#table[state * 256 + byte] ?? UNKNOWN;
-      if (next === UNKNOWN) next = this.#step(state, byte);
-      if (next === FOUND) return true;
-      if (next === DEAD) return false;
       state = next;
     }
     const last = this.#states[state];
@@ -76,7 +87,7 @@ export class PatternMatcher {
 
   /** Returns the end of the longest match that begins at a place, or -1. */
   longest(bytes: Uint8Array, from: number): number {
-    let state = from === 0 ? this.#first : this.#intern(this.#close([this.#graph.start], false));
+    let state = from === 0 ? this.#first : this.#middleState();
     let end = -1;
     for (let at = from; at <= bytes.length; at += 1) {
       const found = this.#states[state];
@@ -91,8 +102,14 @@ export class PatternMatcher {
     return end;
   }
 
+  #middleState(): number {
+    if (this.#middle === UNKNOWN) this.#middle = this.#intern(this.#close([this.#graph.start], false));
+    return this.#middle;
+  }
+
   #reset(): void {
     this.#states = [];
+    this.#middle = UNKNOWN;
     this.#index = new Map();
     this.#table = new Int32Array(64 * 256).fill(UNKNOWN);
     this.#first = this.#intern(this.#close([this.#graph.start], true));
@@ -141,6 +158,7 @@ export class PatternMatcher {
       larger.set(this.#table);
       this.#table = larger;
     }
+    if (this.#isFloating) this.#table[id * 256 + ESCAPE] = SKIP;
     return id;
   }
 

@@ -5,14 +5,16 @@ import { deleteObject, requestAction } from '../api/containerActions';
 import type { DaemonClient } from '../api/daemonClient';
 import type { ActionName, Container } from '../api/objects';
 import { useClock } from '../clock';
-import { containerStore, groups } from '../containerStore';
+import { containerStore, firstContainers, groups } from '../containerStore';
 import { execAccess, probeExec } from '../execAccess';
+import { formatAge } from '../format';
 import { keyOf } from '../objectStore';
 import { logsHash } from '../route';
 import { ConfirmDialog } from './ConfirmDialog';
 import { ContainerRow } from './ContainerRow';
 import { FilterInput } from './FilterInput';
 import { Notices } from './Notices';
+import { useRowLimit } from './rowLimit';
 
 // A connection has as many subscriptions.
 const MAX_LOGS = 64;
@@ -48,6 +50,10 @@ export function ContainerList({ client }: { client: DaemonClient }) {
   }, []);
   const chosen = [...selected.value].filter((key) => containers.has(key)).slice(0, MAX_LOGS);
   const doomed = deleting.value;
+  const shown = groups.value;
+  const total = shown.reduce((count, { containers: { length } }) => count + length, 0);
+  const isGrouped = shown.length > 1 || shown[0]?.project !== '';
+  const limit = useRowLimit(total);
   const remove = (container: Container): void => {
     failure.value = undefined;
     deleteObject(client, 'containers', container).catch((error: unknown) => {
@@ -67,8 +73,9 @@ export function ContainerList({ client }: { client: DaemonClient }) {
       </div>
       {failure.value === undefined ? null : <p class="failure" role="alert">{failure.value}</p>}
       <Notices client={client} />
-      {groups.value.length === 0 ? null : (
-        <table class="containers">
+      {total === 0 ? null : (
+        // Also while the last rows are not drawn yet: a row for each container and group, and the titles.
+        <table class="containers" aria-rowcount={1 + total + (isGrouped ? shown.length : 0)}>
           <thead>
             <tr>
               <th><span class="hidden">Select</span></th>
@@ -80,9 +87,9 @@ export function ContainerList({ client }: { client: DaemonClient }) {
               <th><span class="hidden">Actions</span></th>
             </tr>
           </thead>
-          {groups.value.map(({ project, containers: members }) => (
+          {firstContainers(shown, limit).map(({ project, containers: members }) => (
             <tbody key={project}>
-              {project === '' && groups.value.length === 1 ? null : (
+              {!isGrouped ? null : (
                 <tr class="group">
                   <th colSpan={7} scope="rowgroup">
                     {project === '' ? 'No project' : project}
@@ -95,7 +102,7 @@ export function ContainerList({ client }: { client: DaemonClient }) {
                   key={keyOf(container)}
                   container={container}
                   isSelected={selected.value.has(keyOf(container))}
-                  now={now}
+                  age={formatAge(container.status?.createdAt, now)}
                   hasShell={execAccess.value === 'possible'}
                   onAction={onAction}
                   onSelect={onSelect}

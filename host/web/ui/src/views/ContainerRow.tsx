@@ -1,19 +1,18 @@
 import { ACTION_ANNOTATION, possibleActions, type ActionName, type Container } from '../api/objects';
-import { formatAge } from '../format';
 import { keyOf } from '../objectStore';
 import { logsHash, shellHash } from '../route';
 
 export interface ContainerRowProps {
   container: Container;
   isSelected: boolean;
-  now: number;
+  age: string;
   /** Whether processes can be run in containers. */
   hasShell: boolean;
   onAction(container: Container, action: ActionName | 'delete'): void;
   onSelect(key: string, isSelected: boolean): void;
 }
 
-export function ContainerRow({ container, isSelected, now, hasShell, onAction, onSelect }: ContainerRowProps) {
+export function ContainerRow({ container, isSelected, age, hasShell, onAction, onSelect }: ContainerRowProps) {
   const { metadata, status } = container;
   const name = status?.name ?? metadata.name;
   const state = metadata.deletionTimestamp === undefined ? (status?.status ?? 'unknown') : 'removing';
@@ -39,7 +38,7 @@ export function ContainerRow({ container, isSelected, now, hasShell, onAction, o
         {requested === undefined ? null : <span class="quiet"> {requested}…</span>}
       </td>
       <td class="ports"><PortLinks container={container} /></td>
-      <td class="age" title={status?.createdAt}>{formatAge(status?.createdAt, now)}</td>
+      <td class="age" title={status?.createdAt}>{age}</td>
       <td class="actions">
         {hasShell && state === 'running' ? (
           <a class="button" href={shellHash(metadata.name)} aria-label={`shell ${name}`}>shell</a>

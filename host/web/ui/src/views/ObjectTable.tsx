@@ -7,6 +7,7 @@ import { keyOf } from '../objectStore';
 import { ConfirmDialog } from './ConfirmDialog';
 import { FilterInput } from './FilterInput';
 import { Notices } from './Notices';
+import { useRowLimit } from './rowLimit';
 
 type DeletableObject = KubeObject & { status?: { conditions?: ObjectCondition[] } };
 
@@ -32,6 +33,7 @@ export function ObjectTable<T extends DeletableObject>(props: ObjectTableProps<T
     });
   };
   const chosen = deleting.value;
+  const limit = useRowLimit(objects.length);
   return (
     <main>
       <h1 class="hidden">{plural}</h1>
@@ -39,7 +41,7 @@ export function ObjectTable<T extends DeletableObject>(props: ObjectTableProps<T
       {failure.value === undefined ? null : <p class="failure" role="alert">{failure.value}</p>}
       <Notices client={client} />
       {objects.length === 0 ? null : (
-        <table class="objects">
+        <table class="objects" aria-rowcount={1 + objects.length}>
           <thead>
             <tr>
               <th>Name</th>
@@ -48,7 +50,7 @@ export function ObjectTable<T extends DeletableObject>(props: ObjectTableProps<T
             </tr>
           </thead>
           <tbody>
-            {objects.map((object) => (
+            {objects.slice(0, limit).map((object) => (
               <tr key={keyOf(object)}>
                 <td class="name">
                   {name(object)}

@@ -1,0 +1,127 @@
+// Searches the lines of a page in one pass over its bytes, where the pattern allows it.
+
+import type { PatternMatcher } from './patternMatcher';
+import { requiredText, type RequiredText } from './requiredText';
+import type { SearchRequest } from './workerMessages';
+
+/** The lines of a page: each begins where the one before ends. */
+export interface PageLines {
+  bytes: Uint8Array;
+  ends: Uint32Array;
+  count: number;
+  /** One for each line that matches. */
+  matches: Uint8Array;
+}
+
+const ESCAPE = 0x1b;
+// Comparisons for each byte of a page. Text that repeats itself may need more, and
+// the automaton needs one.
+const MAX_EFFORT = 2;
+
+/** Returns the function that marks the lines of a page for which a search is. */
+export function pageScanner(matcher: PatternMatcher, search: SearchRequest): (page: PageLines) => void {
+  const text = requiredText(search.text, search);
+  const finder = text === undefined ? undefined : new TextFinder(text, search.isCaseSensitive);
+  return (page) => {
+    if (finder === undefined || !finder.scan(page, matcher)) scanLines(page, matcher);
+    if (search.isInverted) for (let line = 0; line < page.count; line += 1) page.matches[line] = 1 - (page.matches[line] ?? 0);
+  };
+}
+
+/** Tests each line. */
+function scanLines({ bytes, ends, count, matches }: PageLines, matcher: PatternMatcher): void {
+  let from = 0;
+  for (let line = 0; line < count; line += 1) {
+    const to = ends[line] ?? from;
+    matches[line] = matcher.matches(bytes, from, to) ? 1 : 0;
+    from = to;
+  }
+}
+
+/** Finds a text as Horspool does: from its end, with a table of how far to go on. */
+class TextFinder {
+  readonly #text: RequiredText;
+  /** The other case of each byte of the text. */
+  readonly #other: Uint8Array;
+  readonly #shifts = new Uint8Array(256);
+
+  constructor(text: RequiredText, isCaseSensitive: boolean) {
+    this.#text = text;
+    const { bytes } = text;
+    this.#other = bytes.map((byte) => (isCaseSensitive ? byte : otherCase(byte)));
+    this.#shifts.fill(bytes.length);
+    for (let at = 0; at < bytes.length - 1; at += 1) {
+      this.#shifts[bytes[at] ?? 0] = bytes.length - 1 - at;
+      this.#shifts[this.#other[at] ?? 0] = bytes.length - 1 - at;
+    }
+  }
+
+  /** Marks the lines that match, and returns whether that took no more than it may. */
+  scan(page: PageLines, matcher: PatternMatcher): boolean {
+    const { bytes, ends, count, matches } = page;
+    const used = count === 0 ? 0 : (ends[count - 1] ?? 0);
+    const { length } = this.#text.bytes;
+    matches.fill(0, 0, count);
+    let effort = used * MAX_EFFORT;
+    let line = 0;
+    for (let at = 0; at + length <= used; ) {
+      const same = this.#compare(bytes, at);
+      effort -= same + 1;
+      if (effort < 0) return false;
+      if (same < length) {
+        at += this.#shifts[bytes[at + length - 1] ?? 0] ?? 1;
+        continue;
+      }
+      line = lineAt(ends, line, at);
+      const to = ends[line] ?? used;
+      if (at + length > to) {
+        // It begins in one line and ends in another.
+        at += 1;
+        continue;
+      }
+      const from = line === 0 ? 0 : (ends[line - 1] ?? 0);
+      matches[line] = this.#text.isWhole || matcher.matches(bytes, from, to) ? 1 : 0;
+      at = to;
+    }
+    this.#scanEscapes(page, used, matcher);
+    return true;
+  }
+
+  /** Tests the lines with escape sequences, which may be within the text. */
+  #scanEscapes({ bytes, ends, matches }: PageLines, used: number, matcher: PatternMatcher): void {
+    let line = 0;
+    let at = bytes.indexOf(ESCAPE);
+    while (at >= 0 && at < used) {
+      line = lineAt(ends, line, at);
+      const to = ends[line] ?? used;
+      matches[line] = matcher.matches(bytes, line === 0 ? 0 : (ends[line - 1] ?? 0), to) ? 1 : 0;
+      at = bytes.indexOf(ESCAPE, to);
+    }
+  }
+
+  /** Returns how many bytes from the end of the text on are the same at a place. */
+  #compare(bytes: Uint8Array, at: number): number {
+    const text = this.#text.bytes;
+    const other = this.#other;
+    let index = text.length - 1;
+    while (index >= 0) {
+      const byte = bytes[at + index];
+      if (byte !== text[index] && byte !== other[index]) break;
+      index -= 1;
+    }
+    return text.length - 1 - index;
+  }
+}
+
+/** Returns the line that has the byte at a place. It is not before `line`. */
+function lineAt(ends: Uint32Array, line: number, at: number): number {
+  let found = line;
+  while ((ends[found] ?? Infinity) <= at) found += 1;
+  return found;
+}
+
+function otherCase(byte: number): number {
+  const isUpper = byte >= 0x41 && byte <= 0x5a;
+  const isLower = byte >= 0x61 && byte <= 0x7a;
+  return isUpper || isLower ? byte ^ 0x20 : byte;
+}
