@@ -25,9 +25,10 @@ function required(pattern: string, options = exact): string | undefined {
 
 test('the text that each match contains is seen in a pattern', () => {
   const cases: [string, string | undefined][] = [
-    ['abc', 'abc'], ['status=5\\d\\d', 'status=5…'], ['ab*cd', 'cd…'], ['ab?', 'a…'], ['ab+c', 'ab…'], ['ab+*', 'a…'], ['ab{0}', 'a…'],
-    ['a\\.b', 'a.b…'], ['\\(x\\)', '(x)…'], ['^abc$', 'abc…'], ['a|b', undefined], ['(ab)?c', undefined], ['[ab]c', undefined],
-    ['\\x41\\u0042', undefined], ['x{2,3}', undefined], ['\\d+', undefined], ['größe', 'gr…'], ['a.*bcd', 'bcd…'], ['', undefined], ['a++?b', 'b…'],
+    ['abc', 'abc'], ['status=5\\d\\d', 'status=5…'], ['ab*cde', 'cde…'], ['abcd?', 'abc…'], ['abc+d', 'abc…'], ['abcd+*', 'abc…'],
+    ['abcd{0}', 'abc…'], ['a\\.b', 'a.b…'], ['\\(x\\)', '(x)…'], ['^abc$', 'abc…'], ['abc|def', undefined], ['(abc)?d', undefined],
+    ['[abc]d', undefined], ['\\x41\\u0042', undefined], ['x{2,333}', undefined], ['\\d+', undefined], ['größere', 'ere…'],
+    ['a.*bcd', 'bcd…'], ['', undefined], ['ab', undefined], ['a++?bcd', 'bcd…'],
   ];
   for (const [pattern, text] of cases) expect([pattern, required(pattern)]).toEqual([pattern, text]);
   expect(required('a.*b(', { isRegex: false, isCaseSensitive: true })).toBe('a.*b(');
@@ -37,9 +38,9 @@ test('the text that each match contains is seen in a pattern', () => {
 test('a page is searched with the same result as its lines one by one', () => {
   const random = randomNumbers();
   const pieces = ['a', 'b', 'ab', 'A', 'B', 'aba', 'x', '5', ' ', 'é', 'K', 'ſ', '\u001b[31m', '\u001b[0m', '\u001b]0;ab\u0007', '\u001b', 'abab', '.'];
-  const patterns = ['a', 'ab', 'aba', 'abab', 'ba+', 'ab+x', 'a.b', 'a\\.b', '^ab', 'ab$', 'ab\\d', 'ab*a', 'bx?a', 'éa', 'k', 's', '[ab]5', '(ab|x)5', 'abx{0}5', 'aab+*', 'a{2}b', '31', '5 5'];
+  const patterns = ['a', 'ab', 'aba', 'abab', 'ba+', 'ab+x', 'a.b', 'a\\.b', '^ab', 'ab$', 'ab\\d', 'ab*a', 'bx?a', 'éa', 'k', 's', '[ab]5', '(ab|x)5', 'abx{0}5', 'aab+*', 'a{2}b', '31', '5 5', 'abab.', 'aba+b', 'xab*', 'abax?', '.aba', 'aba$', '^aba', 'abaé', 'a\\.ba', 'bab+*a', '0mab', '31m', '\\[0m'];
   let found = 0;
-  for (let round = 0; round < 60; round += 1) {
+  for (let round = 0; round < 20; round += 1) {
     const page = new LinePage();
     const count = 1 + random(80);
     for (let line = 0; line < count; line += 1) {
@@ -56,7 +57,7 @@ test('a page is searched with the same result as its lines one by one', () => {
       }
     }
   }
-  expect(found).toBeGreaterThan(10_000);
+  expect(found).toBeGreaterThan(5000);
 });
 
 test('text that repeats itself does not multiply the effort', () => {

@@ -14,9 +14,6 @@ export interface PageLines {
 }
 
 const ESCAPE = 0x1b;
-// Comparisons for each byte of a page. Text that repeats itself may need more, and
-// the automaton needs one.
-const MAX_EFFORT = 2;
 
 /** Returns the function that marks the lines of a page for which a search is. */
 export function pageScanner(matcher: PatternMatcher, search: SearchRequest): (page: PageLines) => void {
@@ -56,32 +53,49 @@ class TextFinder {
     }
   }
 
-  /** Marks the lines that match, and returns whether that took no more than it may. */
+  /**
+   * Marks the lines that match. Text that repeats itself may need more comparisons
+   * than it has bytes: then it returns false, since the automaton needs one for each.
+   */
   scan(page: PageLines, matcher: PatternMatcher): boolean {
     const { bytes, ends, count, matches } = page;
     const used = count === 0 ? 0 : (ends[count - 1] ?? 0);
-    const { length } = this.#text.bytes;
+    const { isWhole, bytes: text } = this.#text;
+    const other = this.#other;
+    const shifts = this.#shifts;
+    const last = text.length - 1;
+    const [lastByte, lastOther] = [text[last], other[last]];
     matches.fill(0, 0, count);
-    let effort = used * MAX_EFFORT;
+    let effort = used;
     let line = 0;
-    for (let at = 0; at + length <= used; ) {
-      const same = this.#compare(bytes, at);
-      effort -= same + 1;
+    for (let end = last; end < used; ) {
+      const byte = bytes[end] as number;
+      if (byte !== lastByte && byte !== lastOther) {
+        end += shifts[byte] as number;
+        continue;
+      }
+      let same = 1;
+      while (same <= last) {
+        const before = bytes[end - same];
+        if (before !== text[last - same] && before !== other[last - same]) break;
+        same += 1;
+      }
+      effort -= same;
       if (effort < 0) return false;
-      if (same < length) {
-        at += this.#shifts[bytes[at + length - 1] ?? 0] ?? 1;
+      if (same <= last) {
+        end += shifts[byte] as number;
         continue;
       }
-      line = lineAt(ends, line, at);
-      const to = ends[line] ?? used;
-      if (at + length > to) {
+      line = lineAt(ends, line, end - last);
+      const to = ends[line] as number;
+      if (end >= to) {
         // It begins in one line and ends in another.
-        at += 1;
+        end += 1;
         continue;
       }
-      const from = line === 0 ? 0 : (ends[line - 1] ?? 0);
-      matches[line] = this.#text.isWhole || matcher.matches(bytes, from, to) ? 1 : 0;
-      at = to;
+      const from = line === 0 ? 0 : (ends[line - 1] as number);
+      matches[line] = isWhole || matcher.matches(bytes, from, to) ? 1 : 0;
+      end = to + last;
     }
     this.#scanEscapes(page, used, matcher);
     return true;
@@ -97,19 +111,6 @@ class TextFinder {
       matches[line] = matcher.matches(bytes, line === 0 ? 0 : (ends[line - 1] ?? 0), to) ? 1 : 0;
       at = bytes.indexOf(ESCAPE, to);
     }
-  }
-
-  /** Returns how many bytes from the end of the text on are the same at a place. */
-  #compare(bytes: Uint8Array, at: number): number {
-    const text = this.#text.bytes;
-    const other = this.#other;
-    let index = text.length - 1;
-    while (index >= 0) {
-      const byte = bytes[at + index];
-      if (byte !== text[index] && byte !== other[index]) break;
-      index -= 1;
-    }
-    return text.length - 1 - index;
   }
 }
 

@@ -12,6 +12,8 @@ export interface RequiredText {
 
 // The effort for each byte of a log may grow with the length.
 const MAX_LENGTH = 32;
+// Shorter ones are on many lines, and are not found faster than the pattern itself.
+const MIN_LENGTH = 3;
 const GROUPS = /[()|[\]]/;
 const OTHER_SIGNS = '.^$*+?{';
 const ESCAPED_SIGN = /[^A-Za-z0-9]/;
@@ -20,7 +22,7 @@ const ESCAPED_SIGN = /[^A-Za-z0-9]/;
 export function requiredText(source: string, options: PatternOptions): RequiredText | undefined {
   const runs = options.isRegex ? literalRuns(source) : [source];
   const [longest = ''] = runs.flatMap((run) => run.split(/[^\x20-\x7e]/)).sort((a, b) => b.length - a.length);
-  if (longest === '') return undefined;
+  if (longest.length < MIN_LENGTH) return undefined;
   const text = longest.slice(0, MAX_LENGTH);
   return { bytes: new TextEncoder().encode(text), isWhole: text === source };
 }
