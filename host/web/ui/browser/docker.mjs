@@ -26,13 +26,13 @@ export function docker(method, path, body) {
   });
 }
 
-/** Starts a container with a shell script, and returns its ID. */
-export async function run(name, script, { labels = {}, log = 'json-file' } = {}) {
+/** Starts a container with a shell script, and returns its ID. `host` adds to its HostConfig. */
+export async function run(name, script, { labels = {}, log = 'json-file', host = {} } = {}) {
   const { Id } = await docker('POST', `/containers/create?name=${name}`, {
     Image: 'rdd-test',
     Entrypoint: ['/bin/sh', '-c', script],
     Labels: labels,
-    HostConfig: { LogConfig: { Type: log }, Init: true },
+    HostConfig: { LogConfig: { Type: log }, Init: true, ...host },
     StopSignal: 'SIGKILL',
   });
   await docker('POST', `/containers/${Id}/start`);

@@ -106,6 +106,14 @@ export class Testbed {
     return count;
   }
 
+  /** Cuts all connections, and accepts none until the returned function is called. */
+  block() {
+    const { port } = this.relay.address();
+    this.relay.close();
+    this.cut();
+    return () => new Promise((resolve) => this.relay.listen(port, '127.0.0.1', resolve));
+  }
+
   daemonLog() {
     return readFileSync(this.log, 'utf8');
   }
