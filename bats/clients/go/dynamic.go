@@ -31,13 +31,14 @@ func useDynamicClient(ctx context.Context, at place) error {
 	}
 	id := at.arguments[0]
 	containers := client.Resource(schema.GroupVersionResource{Group: "containers.rancherdesktop.io", Version: "v1alpha1", Resource: "containers"}).Namespace(at.namespace)
-	for _, action := range []string{"pause", "unpause"} {
+	for _, step := range [][2]string{{"pause", "paused"}, {"unpause", "running"}} {
+		action, want := step[0], step[1]
 		patch := fmt.Sprintf(`{"metadata":{"annotations":{"containers.rancherdesktop.io/action":%q}}}`, action)
 		if _, err := containers.Patch(ctx, id, types.MergePatchType, []byte(patch), meta.PatchOptions{}); err != nil {
 			return fmt.Errorf("%s: %w", action, err)
 		}
 		// kubectl wait does the same.
-		last, err := watchtools.UntilWithSync(ctx, &cache.ListWatch{
+		_, err := watchtools.UntilWithSync(ctx, &cache.ListWatch{
 			ListWithContextFunc: func(ctx context.Context, options meta.ListOptions) (runtime.Object, error) {
 				options.FieldSelector = fields.OneTermEqualSelector("metadata.name", id).String()
 				return containers.List(ctx, options)
@@ -53,13 +54,14 @@ func useDynamicClient(ctx context.Context, at place) error {
 			}
 			done, _, _ := unstructured.NestedString(object.Object, "status", "lastAction", "action")
 			state, _, _ := unstructured.NestedString(object.Object, "status", "lastAction", "state")
-			return done == action && state == "Succeeded", nil
+			// The outcome may be reported before the engine's event about the container.
+			status, _, _ := unstructured.NestedString(object.Object, "status", "status")
+			return done == action && state == "Succeeded" && status == want, nil
 		})
 		if err != nil {
 			return fmt.Errorf("no outcome of %s: %w", action, err)
 		}
-		status, _, _ := unstructured.NestedString(last.Object.(*unstructured.Unstructured).Object, "status", "status")
-		fmt.Println(action, status)
+		fmt.Println(action, want)
 	}
 	watching, err := containers.Watch(ctx, meta.ListOptions{FieldSelector: "metadata.name=" + id})
 	if err != nil {

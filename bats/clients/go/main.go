@@ -26,12 +26,12 @@ type place struct {
 }
 
 var clients = map[string]func(context.Context, place) error{
-	"typed":    useTypedClients,
-	"watch":    watchWithInformer,
-	"dynamic":  useDynamicClient,
-	"elect":    takePartInElection,
-	"record":   recordEvents,
-	"operate":  runOperator,
+	"typed":   useTypedClients,
+	"watch":   watchWithInformer,
+	"dynamic": useDynamicClient,
+	"elect":   takePartInElection,
+	"record":  recordEvents,
+	"operate": runOperator,
 }
 
 func main() {
