@@ -55,7 +55,7 @@ merged() {
 
 @test "lines are included and excluded by expressions, for one container and for several" {
   same "$(rdd logs "$A" -i 'line \d$' -i 'm 1$' 2>&1)" "$(printf "$A %s\n" 'problem 1' 'line 2' 'line 4' 'line 6' 'line 8')"
-  same "$(rdd logs "$A" "$LONGER" -e problem -e '.*1' -e '20$')" "$(merged | grep line | grep -v '1\|20')"
+  same "$(rdd logs "$A" "$LONGER" -e problem -e '.*line 1' -e '20$')" "$(merged | grep line | grep -v 'line 1\|20$')"
   run -2 rdd logs "$A" -i '('
   contains "$output" 'unclosed group'
 }
