@@ -50,6 +50,35 @@ test('without a backend, the lists and the logs say what to install', async () =
   }
 });
 
+test('a backend that the daemon has given up on says why, and what helps', async () => {
+  const bed = await Testbed.start();
+  try {
+    bed.engine.add('known');
+    const page = await bed.open();
+    await page.getByRole('link', { name: 'known', exact: true }).waitFor();
+    // The daemon gives up after ten failures, minutes apart; this is what it writes then.
+    const message = 'it failed 10 times in a row (last error: it trapped: wasm `unreachable` instruction executed); restart the daemon or install another version';
+    await page.route('**/apps/app', async (route) => {
+      const response = await route.fetch();
+      const app = await response.json();
+      const ready = app.status.conditions.find(({ type }) => type === 'ContainerEngineReady');
+      Object.assign(ready, { status: 'False', reason: 'BackendNotInstalled', message });
+      await route.fulfill({ response, json: app });
+    });
+    await page.getByRole('heading', { name: 'The backend failed too often and was stopped' }).waitFor();
+    await page.getByText('It failed 10 times in a row').waitFor();
+    for (const command of ['rdd plugin list', 'rdd serve']) await page.locator('.notice pre', { hasText: command }).waitFor();
+    // What was known stays on the screen.
+    await page.getByRole('link', { name: 'known', exact: true }).waitFor();
+    await assertAccessible(page, 'parked');
+    await page.unroute('**/apps/app');
+    await page.locator('.notice').waitFor({ state: 'detached' });
+    assert.deepEqual(page.problems, []);
+  } finally {
+    await bed.stop();
+  }
+});
+
 test('in read-only mode, there is no shell, and an action says why it failed', async () => {
   const bed = await Testbed.start({ args: ['--read-only'] });
   try {

@@ -178,3 +178,17 @@ test('a log that cannot be read ends its subscription, and one that may recover 
   await vi.advanceTimersByTimeAsync(5000);
   expect(sockets[0]?.sent.slice(2).map(({ op, id }) => [op, id])).toEqual([['subscribe', 1]]);
 });
+
+test('what was wrong is over when the log is there again, on the same connection', async () => {
+  client();
+  sockets[0]?.onopen?.(undefined as never);
+  const opened = statuses.filter((status) => status === 'open').length;
+  sockets[0]?.receive({ type: 'error', id: 0, code: 503, message: 'not now' });
+  await vi.advanceTimersByTimeAsync(5000);
+  sockets[0]?.receive({ type: 'subscribed', id: 0 });
+  expect(statuses.filter((status) => status === 'open').length).toBe(opened);
+  for (let round = 0; round < 2; round += 1) {
+    sockets[0]?.receive({ type: 'joined', id: 0, source: 1, container: 'c1', name: 'web', labels: {} });
+    expect(statuses.filter((status) => status === 'open').length).toBe(opened + 1);
+  }
+});

@@ -60,6 +60,8 @@ export interface MuxClientOptions {
 interface SubscriptionState {
   target: LogTarget;
   isEnded: boolean;
+  /** Whether its last attempt failed, so that there is another one. */
+  isFailing: boolean;
   cursors: Map<string, string>;
   /** Bytes that were taken and for which credit was not returned yet. */
   taken: number;
@@ -83,6 +85,7 @@ export class MuxClient {
     this.#subscriptions = options.targets.map((target) => ({
       target,
       isEnded: false,
+      isFailing: false,
       cursors: new Map(),
       taken: 0,
     }));
@@ -119,6 +122,7 @@ export class MuxClient {
     socket.onopen = () => {
       wasOpen = true;
       this.#options.onStatus('open');
+      this.#subscriptions.forEach((subscription) => (subscription.isFailing = false));
       this.#subscriptions.forEach((subscription, id) => this.#subscribe(subscription, id));
     };
     socket.onmessage = ({ data }) => {
@@ -199,6 +203,7 @@ export class MuxClient {
         const source = { index, container, name, labels };
         this.#sources.set(container, source);
         this.#bySource.set(message.source, source);
+        this.#onSuccess(this.#subscriptions[message.id]);
         this.#options.onEvent(source, message);
         break;
       }
@@ -231,8 +236,16 @@ export class MuxClient {
     }
   }
 
+  /** A log is there that was not: what was wrong before is over. */
+  #onSuccess(subscription: SubscriptionState | undefined): void {
+    if (subscription?.isFailing !== true) return;
+    subscription.isFailing = false;
+    if (!this.#subscriptions.some(({ isFailing }) => isFailing)) this.#options.onStatus('open');
+  }
+
   #end(subscription: SubscriptionState, canRetry: boolean): void {
     subscription.isEnded = !canRetry;
+    subscription.isFailing = canRetry;
     if (canRetry) {
       const id = this.#subscriptions.indexOf(subscription);
       const socket = this.#socket;
