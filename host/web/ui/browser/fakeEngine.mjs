@@ -152,6 +152,7 @@ export class FakeEngine {
       await new Promise((resolve) => {
         const wake = () => {
           container.readers.delete(wake);
+          response.off('close', wake);
           resolve();
         };
         container.readers.add(wake);
