@@ -171,7 +171,7 @@ async function flood(report) {
     const total = (written + 100).toLocaleString('en-US');
     // The oldest may be left out, which the page says.
     await eventually('all lines are there', async () => {
-      const text = await page.locator('.toolbar > [role=status]').last().textContent();
+      const text = await page.locator('.toolbar:has(.title) > [role=status]').last().textContent();
       const [shown = 0, left = 0] = text.match(/[\d,]+(?= (?:lines|older))/g)?.map((part) => Number(part.replaceAll(',', ''))) ?? [];
       return (shown + left).toLocaleString('en-US') === total;
     }, 5 * MINUTES);

@@ -142,8 +142,11 @@ export class FakeEngine {
       if (batch.length > 0) {
         if (!response.write(Buffer.concat(batch.map(frame)))) {
           await new Promise((resolve) => {
-            response.once('drain', resolve);
-            response.once('close', resolve);
+            const wake = () => {
+              response.off('drain', wake).off('close', wake);
+              resolve();
+            };
+            response.on('drain', wake).on('close', wake);
           });
         }
         continue;
