@@ -250,7 +250,7 @@ async fn what_an_interrupted_backup_left_does_not_stop_the_next() {
 async fn a_backup_of_the_first_version_is_restored() {
     let directory = tempfile::tempdir().unwrap();
     let database = directory.path().join("db");
-    let backup = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/store/backup-1.db");
+    let backup = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/store/backup-1.bin");
     let outcome = Store::restore(&backup, &database).unwrap();
     assert_eq!(outcome.backup.records, 3);
     let store = open(&database).await;
