@@ -4,11 +4,13 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use futures::FutureExt as _;
+use hyper::server::conn::http1::{self, UpgradeableConnection};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::conn::auto::Builder;
+use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
@@ -90,12 +92,38 @@ impl ConnectionServer {
             let (server, context) = (server.clone(), service_context.clone());
             async move { Ok::<_, Infallible>(server.pipeline.handle(request, &context).await) }
         });
-        let mut builder = http_builder();
-        // Browsers speak HTTP/2 with TLS only.
+        let stream = TokioIo::new(stream);
+        // Browsers speak HTTP/2 with TLS only. The builder of both versions cannot be
+        // restricted to one for connections that are upgraded.
         if self.acceptor.is_none() {
-            builder = builder.http1_only();
+            let connection = http1_builder().serve_connection(stream, service);
+            let shut_down = |connection: Pin<&mut UpgradeableConnection<_, _>>| {
+                connection.graceful_shutdown();
+            };
+            self.drive(connection.with_upgrades(), shut_down, &context, &activity)
+                .await;
+        } else {
+            let builder = http_builder();
+            let connection = builder.serve_connection_with_upgrades(stream, service);
+            // HTTP/1.1 closes after the request in flight, HTTP/2 sends GOAWAY first.
+            let shut_down = |connection: Pin<&mut auto::UpgradeableConnection<_, _, _>>| {
+                connection.graceful_shutdown();
+            };
+            self.drive(connection, shut_down, &context, &activity).await;
         }
-        let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
+    }
+
+    /// Runs a connection until it ends, or has to be closed.
+    async fn drive<C, E>(
+        &self,
+        connection: C,
+        shut_down: impl FnOnce(Pin<&mut C>),
+        context: &ConnectionContext,
+        activity: &ConnectionActivity,
+    ) where
+        C: Future<Output = Result<(), E>>,
+        E: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
         let mut connection = std::pin::pin!(connection);
         tokio::select! {
             result = connection.as_mut() => return log_connection_error(result),
@@ -105,8 +133,7 @@ impl ConnectionServer {
             }
             () = self.shutdown.cancelled() => {}
         }
-        // HTTP/1.1 closes after the request in flight, HTTP/2 sends GOAWAY first.
-        connection.as_mut().graceful_shutdown();
+        shut_down(connection.as_mut());
         tokio::select! {
             result = connection.as_mut() => log_connection_error(result),
             () = activity.until_quiet_for(CLOSE_GRACE) => {
@@ -130,8 +157,19 @@ impl ConnectionServer {
     }
 }
 
-fn http_builder() -> Builder<StreamExecutor> {
-    let mut builder = Builder::new(StreamExecutor);
+/// Returns the builder of connections without TLS.
+fn http1_builder() -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder
+        .timer(TokioTimer::new())
+        .max_buf_size(MAX_HTTP1_BUFFER)
+        .header_read_timeout(None);
+    builder
+}
+
+/// Returns the builder of connections with TLS, of both versions of HTTP.
+fn http_builder() -> auto::Builder<StreamExecutor> {
+    let mut builder = auto::Builder::new(StreamExecutor);
     // The idle timeout of the connection covers the time to read a head.
     builder
         .http1()
@@ -146,9 +184,9 @@ fn http_builder() -> Builder<StreamExecutor> {
     builder
 }
 
-fn log_connection_error(result: Result<(), Box<dyn std::error::Error + Send + Sync>>) {
+fn log_connection_error(result: Result<(), impl Into<Box<dyn std::error::Error + Send + Sync>>>) {
     if let Err(error) = result {
-        tracing::debug!(error, "the connection ended early");
+        tracing::debug!(error = error.into(), "the connection ended early");
     }
 }
 

@@ -19,6 +19,7 @@ use rdd_gateway::{
     BindError, Gateway, GatewayBody, GatewayOptions, LocalAuthenticator, PageAccess, PageRoutes,
     text_response,
 };
+use rdd_testkit::PATIENCE;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
@@ -261,6 +262,33 @@ async fn plain_http_is_refused_on_an_address_that_others_may_reach() {
     };
     let refused = Gateway::bind(plain).await;
     assert!(matches!(refused, Err(BindError::PlainText(_))));
+}
+
+#[tokio::test]
+async fn without_tls_only_http_1_is_spoken() {
+    let prototype = start().await;
+    prototype.become_ready();
+    let gateway = Gateway::bind(GatewayOptions {
+        tls: None,
+        ..prototype.options.clone()
+    })
+    .await
+    .unwrap();
+    let address = gateway.address();
+    tokio::spawn(gateway.serve(std::future::pending()));
+    let respond = |request: &'static [u8]| async move {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(request).await.unwrap();
+        let mut response = Vec::new();
+        let read = stream.read_to_end(&mut response);
+        tokio::time::timeout(PATIENCE, read).await.unwrap().unwrap();
+        response
+    };
+    // The preface of HTTP/2 with empty settings.
+    let response = respond(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await;
+    assert!(response.is_empty() || response.starts_with(b"HTTP/1.1 400 "));
+    let response = respond(b"GET /readyz HTTP/1.1\r\nConnection: close\r\n\r\n").await;
+    assert!(response.starts_with(b"HTTP/1.1 200 "));
 }
 
 #[tokio::test]
