@@ -151,7 +151,7 @@ test('lines that the engine discarded while the page was away are missing behind
   assert.ok(kept[0] > 1, 'the first ones were discarded');
   const expected = Array.from({ length: 60_001 - kept[0] }, (_, at) => kept[0] + at);
   assert.deepEqual([...new Set(kept)], expected, 'none of the others is lost');
-  await context.test('none is doubled', { todo: 'the lines of the current file of a rotated log come twice' }, () => {
+  await context.test('none is doubled', { todo: 'Docker 20.10 sends lines again while it rotates quickly' }, () => {
     assert.equal(kept.length, expected.length);
   });
   assert.deepEqual(page.problems, []);
