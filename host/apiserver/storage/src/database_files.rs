@@ -28,50 +28,27 @@ pub(crate) struct FileError {
     pub(crate) source: io::Error,
 }
 
-impl From<FileError> for StoreOpenError {
-    fn from(error: FileError) -> Self {
-        let FileError {
-            action,
-            path,
-            source,
-        } = error;
-        Self::Io {
-            action,
-            path,
-            source,
+/// Each of these errors has the same variant for a failed file operation.
+macro_rules! from_file_error {
+    ($($error:ty),+) => {$(
+        impl From<FileError> for $error {
+            fn from(error: FileError) -> Self {
+                let FileError {
+                    action,
+                    path,
+                    source,
+                } = error;
+                Self::Io {
+                    action,
+                    path,
+                    source,
+                }
+            }
         }
-    }
+    )+};
 }
 
-impl From<FileError> for BackupError {
-    fn from(error: FileError) -> Self {
-        let FileError {
-            action,
-            path,
-            source,
-        } = error;
-        Self::Io {
-            action,
-            path,
-            source,
-        }
-    }
-}
-
-impl From<FileError> for SetAsideError {
-    fn from(error: FileError) -> Self {
-        let FileError {
-            action,
-            path,
-            source,
-        } = error;
-        Self::Io {
-            action,
-            path,
-            source,
-        }
-    }
-}
+from_file_error!(StoreOpenError, SetAsideError, BackupError);
 
 fn file_error<'a>(
     action: &'static str,

@@ -2,10 +2,11 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rdd_apiserver_storage::{BackupError, Store, StoreOptions, StoreSnapshot, WatchError};
 use rusqlite::Connection;
+use tempfile::TempDir;
 
 use crate::common::{list, remove, set};
 
@@ -14,6 +15,14 @@ fn everything(snapshot: &StoreSnapshot) -> Vec<String> {
     records
         .map(|it| format!("{:?}", (it, it.revision)))
         .collect()
+}
+
+/// Returns a directory, and the paths of a database and of a backup in it.
+fn paths() -> (TempDir, PathBuf, PathBuf) {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name| directory.path().join(name);
+    let (database, backup) = (path("db"), path("backup"));
+    (directory, database, backup)
 }
 
 async fn open(path: &Path) -> Store {
@@ -33,8 +42,7 @@ fn files(directory: &Path) -> Vec<String> {
 
 #[tokio::test]
 async fn a_restored_database_has_the_records_of_the_backup_and_only_them() {
-    let directory = tempfile::tempdir().unwrap();
-    let (database, backup) = (directory.path().join("db"), directory.path().join("backup"));
+    let (_directory, database, backup) = paths();
     let store = open(&database).await;
     set(&store, "a", "first").await;
     set(&store, "b", "kept").await;
@@ -82,8 +90,7 @@ async fn a_restored_database_has_the_records_of_the_backup_and_only_them() {
 
 #[tokio::test]
 async fn a_database_that_is_ahead_of_the_clock_is_replaced_by_one_that_is_further() {
-    let directory = tempfile::tempdir().unwrap();
-    let (database, backup) = (directory.path().join("db"), directory.path().join("backup"));
+    let (_directory, database, backup) = paths();
     let store = open(&database).await;
     set(&store, "a", "first").await;
     store.snapshot().back_up(&backup).unwrap();
@@ -102,8 +109,7 @@ async fn a_database_that_is_ahead_of_the_clock_is_replaced_by_one_that_is_furthe
 
 #[tokio::test]
 async fn a_backup_starts_a_new_database() {
-    let directory = tempfile::tempdir().unwrap();
-    let (database, backup) = (directory.path().join("db"), directory.path().join("backup"));
+    let (directory, database, backup) = paths();
     let store = open(&database).await;
     set(&store, "a", "first").await;
     store.close().await;
@@ -122,8 +128,7 @@ async fn a_backup_starts_a_new_database() {
 
 #[tokio::test]
 async fn a_database_in_use_is_neither_copied_nor_replaced() {
-    let directory = tempfile::tempdir().unwrap();
-    let (database, backup) = (directory.path().join("db"), directory.path().join("backup"));
+    let (directory, database, backup) = paths();
     let store = open(&database).await;
     set(&store, "a", "first").await;
     store.snapshot().back_up(&backup).unwrap();
@@ -205,8 +210,7 @@ async fn what_is_not_a_whole_backup_is_refused_and_changes_nothing() {
 /// The reason for a restoration is often that the database is damaged.
 #[tokio::test]
 async fn a_damaged_database_is_kept_beside_the_restored_one() {
-    let directory = tempfile::tempdir().unwrap();
-    let (database, backup) = (directory.path().join("db"), directory.path().join("backup"));
+    let (directory, database, backup) = paths();
     let store = open(&database).await;
     set(&store, "a", "first").await;
     store.snapshot().back_up(&backup).unwrap();
