@@ -92,6 +92,11 @@ free_disk() { rm "$DISK/filler"; }
   written before
   comes=$(docker create --network none --label "$(own_label)" rdd-test true)
   same "$(kubectl get --raw /readyz)" ok
+  # A backup has no space, and does not keep what it has written.
+  run -1 rdd backup "$BATS_TEST_TMPDIR/backup.db"
+  contains "$output" "cannot make a backup"
+  [ ! -e "$BATS_TEST_TMPDIR/backup.db" ]
+  fails compgen -G "$STATE/apiserver.db.backup*"
 
   free_disk
   try "${PATIENCE[@]}" write after

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use futures::{Stream, stream};
 use http::header::{CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderValue, Response};
+use rdd_apiserver_storage::BackupError;
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::body::ResponseBody;
@@ -44,12 +45,14 @@ pub(crate) async fn respond(server: &Arc<ServerState>) -> Result<Response<Respon
         tracing::error!(%error, "cannot make a backup");
         ApiError::internal(format!("cannot make a backup: {error}"))
     };
+    // The permit is there as well: the file is written to its end, even if the client
+    // disconnects.
     let file = tokio::task::spawn_blocking(move || {
         let file = snapshot.back_up_unnamed(&database)?;
         let length = file.metadata().map(|metadata| metadata.len());
-        Ok::<_, rdd_apiserver_storage::BackupError>((file, length))
+        Ok::<_, BackupError>((file, length, permit))
     });
-    let (file, length) = file
+    let (file, length, permit) = file
         .await
         .map_err(|error| failed(&error))?
         .map_err(|error| failed(&error_chain(&error)))?;

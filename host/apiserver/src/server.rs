@@ -103,7 +103,7 @@ pub fn check_backup(path: &Path) -> Result<BackupSummary, BackupError> {
 /// keeps the old one under another name. Blocks until it is on disk.
 ///
 /// # Errors
-/// See [`BackupError`]. Then nothing was changed.
+/// See [`BackupError`]. Nothing was changed, unless a file could not be renamed.
 pub fn restore(backup: &Path, database: &Path) -> Result<RestoreOutcome, BackupError> {
     Store::restore(backup, database)
 }

@@ -73,6 +73,7 @@ where
         &server,
         &parts,
         query.as_ref().unwrap_or(&no_query),
+        // The ID is ASCII.
         audit_id.to_str().unwrap_or_default(),
     );
     let mut response = match query {

@@ -77,13 +77,7 @@ impl StoreSnapshot {
     /// ```
     pub fn back_up(&self, path: &Path) -> Result<BackupSummary, BackupError> {
         database_files::create_private(path)?;
-        let written = write_file(path, self, self.revision(), &SystemClock::default());
-        if written.is_err()
-            && let Err(error) = std::fs::remove_file(path)
-        {
-            tracing::warn!(path = %path.display(), %error, "cannot remove an incomplete backup");
-        }
-        written?;
+        write_file(path, self, self.revision(), &SystemClock::default())?;
         Ok(self.summary())
     }
 
@@ -91,7 +85,8 @@ impl StoreSnapshot {
     /// whose directory has the space.
     ///
     /// # Errors
-    /// As [`StoreSnapshot::back_up`]. Two of these at a time for one path fail.
+    /// As [`StoreSnapshot::back_up`]. Only one of these may run at a time for one
+    /// path.
     pub fn back_up_unnamed(&self, near: &Path) -> Result<File, BackupError> {
         let path = database_files::with_suffix(near, ".backup");
         let temporary = database_files::create_temporary(&path)?;
@@ -149,8 +144,10 @@ impl Store {
     /// resume at an earlier revision are told that it expired, and list again.
     ///
     /// # Errors
-    /// `Locked` if a store has opened the database; those of
-    /// [`Store::check_backup`]. Then nothing was changed.
+    /// `Locked` if a store has opened the database, those of
+    /// [`Store::check_backup`], and `Io` or `Database` if there is no space: then
+    /// nothing was changed. Otherwise, the error names the file that could not be
+    /// renamed.
     pub fn restore(backup: &Path, database: &Path) -> Result<RestoreOutcome, BackupError> {
         let snapshot = read_backup(backup)?;
         let Some(_lock) = database_files::lock(database)? else {
@@ -235,7 +232,7 @@ fn last_revision(path: &Path) -> rusqlite::Result<u64> {
 }
 
 /// Writes the records to an empty file, as a database whose history begins after
-/// `compacted`.
+/// `compacted`. An incomplete file is removed: it may be what fills the disk.
 fn write_file(
     path: &Path,
     snapshot: &StoreSnapshot,
@@ -244,9 +241,15 @@ fn write_file(
 ) -> Result<(), BackupError> {
     let mut records: Vec<_> = snapshot.range("", None).collect();
     records.sort_unstable_by_key(|record| record.revision);
-    write_records(path, &records, compacted, clock::since_epoch(clock))
-        .map_err(|source| database_error(path, source))?;
-    Ok(database_files::sync(path)?)
+    let written = write_records(path, &records, compacted, clock::since_epoch(clock))
+        .map_err(|source| database_error(path, source))
+        .and_then(|()| Ok(database_files::sync(path)?));
+    if written.is_err()
+        && let Err(error) = std::fs::remove_file(path)
+    {
+        tracing::warn!(path = %path.display(), %error, "cannot remove an incomplete backup");
+    }
+    written
 }
 
 fn write_records(

@@ -46,6 +46,7 @@ const CREATE_TABLES: &str = "
     ) STRICT;
 ";
 
+/// The statement of [`insert_row`].
 pub(crate) const INSERT_ROW: &str =
     "INSERT INTO log (revision, kind, at, replaces, key, value, checksum)
      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";

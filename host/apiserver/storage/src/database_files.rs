@@ -198,7 +198,7 @@ fn move_aside(path: &Path, why: &str) -> Result<PathBuf, FileError> {
 /// under the name that is returned.
 ///
 /// `is_closed` says that the old database is complete without its log. Then there
-/// is a database at `path` at any time.
+/// is a database at `path` at any time, if the file system has hard links.
 pub(crate) fn replace(
     temporary: &Path,
     path: &Path,
@@ -207,9 +207,9 @@ pub(crate) fn replace(
     const WHY: &str = "replaced";
     let wal = with_suffix(path, WAL_SUFFIX);
     let has_wal = wal.try_exists().map_err(file_error("read", &wal))?;
-    let aside = if is_closed && !has_wal {
-        let aside = unused_name(path, WHY)?;
-        fs::hard_link(path, &aside).map_err(file_error("keep the old database as", &aside))?;
+    let aside = unused_name(path, WHY)?;
+    let is_linked = is_closed && !has_wal && fs::hard_link(path, &aside).is_ok();
+    let aside = if is_linked {
         aside
     } else {
         move_aside(path, WHY)?

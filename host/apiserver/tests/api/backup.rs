@@ -5,6 +5,7 @@ use std::path::Path;
 use http::{HeaderMap, Request};
 use http_body_util::{BodyExt as _, Empty};
 use rdd_apiserver::{ApiServer, ApiServerOptions, ResponseBody, UserInfo};
+use rdd_testkit::eventually;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
@@ -130,5 +131,38 @@ async fn one_backup_is_sent_at_a_time_and_none_of_objects_in_memory() {
         .unwrap();
     let client = TestClient(server);
     assert_eq!(request(&client, &admin()).await.status(), 501);
+    client.0.close().await;
+}
+
+/// A backup is written on, and the next one must not take its file.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_disconnects_does_not_damage_the_next_backup() {
+    let dir = tempfile::tempdir().unwrap();
+    let client = open(&dir.path().join("db")).await;
+    let mut large = config_map("large");
+    large["data"] = json!({"text": "x".repeat(900_000)});
+    for number in 0..20 {
+        large["metadata"]["name"] = json!(format!("large-{number}"));
+        client.post(CONFIG_MAPS, &large).await;
+    }
+    for round in 0..5 {
+        let disconnecting = admin();
+        let mut first = Box::pin(request(&client, &disconnecting));
+        assert!(futures::poll!(first.as_mut()).is_pending());
+        drop(first);
+        let response = eventually("the next backup", || async {
+            let response = request(&client, &admin()).await;
+            match response.status().as_u16() {
+                429 => Err("429".to_owned()),
+                _ => Ok(response),
+            }
+        })
+        .await;
+        assert_eq!(response.status(), 200, "round {round}");
+        let (_, backup) = content(response).await;
+        let file = dir.path().join(format!("backup-{round}"));
+        std::fs::write(&file, backup).unwrap();
+        rdd_apiserver::check_backup(&file).unwrap();
+    }
     client.0.close().await;
 }
