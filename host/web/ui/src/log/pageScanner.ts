@@ -1,4 +1,6 @@
 // Searches the lines of a page in one pass over its bytes, where the pattern allows it.
+// Written by hand: libraries and the browser search strings, and to decode a million
+// lines takes longer than to search their bytes.
 
 import type { PatternMatcher } from './patternMatcher';
 import { requiredText, type RequiredText } from './requiredText';
