@@ -246,3 +246,22 @@ fn sync_directory(path: &Path) -> Result<(), FileError> {
         .and_then(|directory| directory.sync_all())
         .map_err(file_error("sync", directory))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_stays_in_its_place_until_another_one_is_there() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("some.db");
+        fs::write(&path, b"old").unwrap();
+        let missing = directory.path().join("missing");
+        replace(&missing, &path, true).unwrap_err();
+        assert_eq!(fs::read(&path).unwrap(), b"old");
+        // With a log, the two must not be separated.
+        fs::write(with_suffix(&path, WAL_SUFFIX), b"log").unwrap();
+        replace(&missing, &path, true).unwrap_err();
+        assert!(!path.exists());
+    }
+}
