@@ -223,6 +223,25 @@ mod tests {
     }
 
     #[test]
+    fn an_element_without_an_end_is_an_error_before_the_memory_is_exhausted() {
+        let mut elements = ElementReader::<u32>::new(None);
+        elements.push(b"[\"");
+        let piece = vec![b'x'; 1 << 20];
+        let mut pushed = 0;
+        let error = loop {
+            elements.push(&piece);
+            pushed += piece.len();
+            match elements.next() {
+                Ok(element) => assert_eq!(element, None),
+                Err(error) => break error,
+            }
+            // It is looked at when the bytes have doubled.
+            assert!(pushed <= 2 * MAX_ELEMENT_BYTES, "{pushed} bytes are kept");
+        };
+        assert!(error.message.contains("is larger than 16777216 bytes"));
+    }
+
+    #[test]
     fn a_list_may_arrive_in_pieces_of_any_size() {
         for (key, document, expected) in [
             (None, "[]", vec![]),
