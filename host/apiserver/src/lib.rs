@@ -6,7 +6,8 @@
 //! protocol of kube-apiserver: get, list with paging, watch, create, update,
 //! patch, server-side apply, delete, subresources, tables, discovery, and
 //! OpenAPI. `kubectl` and kube work with it unchanged.
-//! [`ApiServer::open`] has an example.
+//! [`ApiServer::open`] has an example. The path `/backup` is its own: it responds
+//! with a file from which [`restore`] makes a database.
 //!
 //! The embedder authenticates each request and inserts a [`UserInfo`] as an
 //! extension. Roles and bindings decide what the user may do; members of
