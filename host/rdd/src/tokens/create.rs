@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
-use jiff::Timestamp;
+use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
 use k8s_openapi::api::authentication::v1::{TokenReview, TokenReviewSpec};
 use kube::api::PostParams;
 use kube::{Api, Client};
@@ -79,7 +79,7 @@ pub(super) fn parse_name(text: &str) -> Result<String, TokenArgumentError> {
 pub(super) async fn run(client: Client, args: TokenCreateArgs) -> Result<ExitCode> {
     let TokenCreateArgs { role, ttl, name } = args;
     let token = format!("{TOKEN_PREFIX}{}", BearerToken::random()?.reveal());
-    let expires_at = ttl.map(|ttl| Timestamp::now().checked_add(ttl));
+    let expires_at = ttl.map(|ttl| expiry(Timestamp::now(), ttl));
     let record = TokenRecord {
         name: name.unwrap_or_else(|| generated_name(role)),
         role,
@@ -106,6 +106,14 @@ pub(super) async fn run(client: Client, args: TokenCreateArgs) -> Result<ExitCod
         "This is the only time that the token {name:?} is shown; 'rdd token revoke {name}' ends it."
     ));
     Ok(ExitCode::SUCCESS)
+}
+
+/// Returns when a token ends: at a whole second, not before `ttl` has passed.
+fn expiry(now: Timestamp, ttl: Duration) -> Result<Timestamp, jiff::Error> {
+    let seconds = TimestampRound::new()
+        .smallest(Unit::Second)
+        .mode(RoundMode::Ceil);
+    now.checked_add(ttl)?.round(seconds)
 }
 
 fn generated_name(role: TokenRole) -> String {
@@ -140,6 +148,19 @@ async fn wait_until_accepted(client: Client, token: &str) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_token_ends_at_a_whole_second() {
+        let expiry = |now: &str, seconds| {
+            let ttl = Duration::from_secs(seconds);
+            expiry(now.parse().unwrap(), ttl).unwrap().to_string()
+        };
+        assert_eq!(
+            expiry("2026-11-28T05:08:54.884360341Z", 60),
+            "2026-11-28T05:09:55Z"
+        );
+        assert_eq!(expiry("2026-11-28T05:08:54Z", 60), "2026-11-28T05:09:54Z");
+    }
 
     #[test]
     fn a_name_is_a_dns_label() {
