@@ -26,8 +26,11 @@ const LINE: usize = 100;
 const HEAD: usize = 8;
 /// The number of lines per write: about the size of an engine's buffers.
 const LINES_PER_CHUNK: usize = 640;
-/// What the engine puts before a line if it is asked for its time.
+/// What the engine puts before a line if it is asked for its time: this time, and
+/// ten nanoseconds more for each line.
 const TIME: &str = "2026-01-01T00:00:00.000000000Z ";
+/// The last digit of a time that changes.
+const LAST_DIGIT: usize = HEAD + TIME.len() - 4;
 const API_VERSION: &str = "1.41";
 
 type Body = BoxBody<Bytes, Infallible>;
@@ -58,7 +61,7 @@ impl FakeLogServer {
                         .split('&')
                         .any(|parameter| parameter == "timestamps=1");
                     let chunk = if has_times { &timed } else { &plain };
-                    let response = answer(request.uri().path(), chunk, chunks);
+                    let response = answer(request.uri().path(), chunk, chunks, has_times);
                     async move { Ok::<_, Infallible>(response) }
                 });
                 tokio::spawn(
@@ -86,7 +89,25 @@ fn chunk(prefix: &str) -> Bytes {
     line.repeat(LINES_PER_CHUNK).into()
 }
 
-fn answer(path: &str, chunk: &Bytes, chunks: u64) -> Response<Body> {
+/// Returns the chunk that follows `number` others, with the times of its lines.
+fn with_times(chunk: &Bytes, number: u64) -> Bytes {
+    let mut chunk = chunk.to_vec();
+    let lines = number * LINES_PER_CHUNK as u64..;
+    for (line, number) in chunk.chunks_mut(HEAD + TIME.len() + LINE).zip(lines) {
+        let mut rest = number;
+        for digit in line.iter_mut().take(LAST_DIGIT + 1).rev() {
+            if rest == 0 {
+                break;
+            }
+            // One digit.
+            *digit = b'0' + (rest % 10) as u8;
+            rest /= 10;
+        }
+    }
+    chunk.into()
+}
+
+fn answer(path: &str, chunk: &Bytes, chunks: u64, has_times: bool) -> Response<Body> {
     let versioned = path
         .strip_prefix("/v1.")
         .and_then(|rest| rest.split_once('/'))
@@ -103,7 +124,11 @@ fn answer(path: &str, chunk: &Bytes, chunks: u64) -> Response<Body> {
         "volumes" => json(&json!({"Volumes": []})),
         rest if rest.starts_with("containers/") && rest.ends_with("/logs") => {
             let chunk = chunk.clone();
-            stream::iter((0..chunks).map(move |_| Ok(Frame::data(chunk.clone())))).boxed_body()
+            let chunk = move |number| match has_times {
+                true => with_times(&chunk, number),
+                false => chunk.clone(),
+            };
+            stream::iter((0..chunks).map(move |number| Ok(Frame::data(chunk(number))))).boxed_body()
         }
         rest if rest.starts_with("containers/") => json(&json!({
             "Id": ID, "Name": "/bench", "Created": "2026-01-01T00:00:00Z", "Image": "sha256:0",

@@ -27,6 +27,8 @@ pub struct EntryBatcher {
     gap: Option<GapReason>,
     headers: Vec<EntryHeader>,
     bytes: Vec<u8>,
+    /// The number of entries in the last batch: the next one is mostly like it.
+    last_entries: usize,
     skip: Option<PositionSearch>,
 }
 
@@ -105,6 +107,9 @@ impl EntryBatcher {
         if is_partial {
             attributes |= ENTRY_PARTIAL;
         }
+        if self.headers.capacity() == 0 {
+            self.headers.reserve(self.last_entries);
+        }
         self.headers.push(EntryHeader {
             time,
             // At most `MAX_CHUNK_BYTES`.
@@ -121,6 +126,7 @@ impl EntryBatcher {
         if self.headers.is_empty() && self.gap.is_none() {
             return;
         }
+        self.last_entries = self.headers.len();
         self.complete.push_back(EntryBatch {
             gap: self.gap.take(),
             headers: std::mem::take(&mut self.headers),

@@ -56,6 +56,9 @@ pub(crate) struct PositionCounter {
     anchor: Option<EntryPosition>,
     /// The counts of the last distinct times, in the order of their first entry.
     counts: VecDeque<TimeCount>,
+    /// The latest time that was ever among `counts`. The times of a log mostly run
+    /// forward, and a later one need not be searched for.
+    latest_time: Option<i64>,
     pub(super) open_lines: [Option<EntryPosition>; 2],
 }
 
@@ -68,6 +71,7 @@ impl PositionCounter {
             first_times: None,
             anchor: None,
             counts: VecDeque::new(),
+            latest_time: None,
             open_lines: [None; 2],
         }
     }
@@ -76,19 +80,18 @@ impl PositionCounter {
     pub(crate) fn after(position: LogPosition) -> Self {
         let LogPosition { last, open_lines } = position;
         let known = open_lines.into_iter().flatten().chain([last]);
-        let counts = known.map(|known| TimeCount {
-            time: known.time,
-            count: known.index.saturating_add(1),
-            is_partial: false,
-            before_anchor: 0,
-        });
-        Self {
+        let mut counter = Self {
             horizon: Some(last.time),
             first_times: None,
             anchor: Some(last),
-            counts: counts.collect(),
+            counts: VecDeque::new(),
+            latest_time: None,
             open_lines,
+        };
+        for known in known {
+            counter.remember(known.time, known.index.saturating_add(1), false, 0);
         }
+        counter
     }
 
     /// Creates the counter of a read of the last lines of a log, whose first entry
@@ -235,10 +238,16 @@ impl PositionCounter {
     }
 
     fn find(&self, time: i64) -> Option<&TimeCount> {
+        if self.latest_time < Some(time) {
+            return None;
+        }
         self.counts.iter().rev().find(|it| it.time == time)
     }
 
     fn find_mut(&mut self, time: i64) -> Option<&mut TimeCount> {
+        if self.latest_time < Some(time) {
+            return None;
+        }
         self.counts.iter_mut().rev().find(|it| it.time == time)
     }
 
@@ -246,6 +255,7 @@ impl PositionCounter {
         if self.counts.len() == KEPT_TIMES {
             self.counts.pop_front();
         }
+        self.latest_time = self.latest_time.max(Some(time));
         self.counts.push_back(TimeCount {
             time,
             count,

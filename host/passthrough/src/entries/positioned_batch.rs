@@ -65,15 +65,9 @@ impl PositionedBatch {
         let mut last = None;
         let headers = self.batch.headers().iter();
         for (header, position) in headers.zip(self.entry_positions()).take(count) {
-            let [stdout, stderr] = &mut open_lines;
-            let open = match header.source {
-                OutputSource::Stdout => stdout,
-                OutputSource::Stderr => stderr,
-            };
-            *open = header.is_partial.then_some(position);
+            *open_line_mut(&mut open_lines, header.source) = header.is_partial.then_some(position);
             last = Some(position);
         }
-        let is_known = |entry: &EntryPosition| entry.index != UNKNOWN_INDEX;
         let last = last.filter(is_known)?;
         let open_lines = open_lines.map(|open| open.filter(|open| *open != last));
         open_lines
@@ -83,10 +77,39 @@ impl PositionedBatch {
             .then_some(LogPosition { last, open_lines })
     }
 
+    /// Returns the smallest number of entries, `count` or more, after which the
+    /// position is known.
+    pub(crate) fn next_known(&self, count: usize) -> Option<usize> {
+        let mut open_lines = self.open_lines;
+        let headers = self.batch.headers().iter();
+        let entries = (1..).zip(headers.zip(self.entry_positions()));
+        let mut known = entries.filter(|(number, (header, position))| {
+            *open_line_mut(&mut open_lines, header.source) = header.is_partial.then_some(*position);
+            let mut needed = open_lines.iter().flatten().chain([position]);
+            *number >= count && needed.all(is_known)
+        });
+        known.next().map(|(number, _)| number)
+    }
+
     /// Returns the memory in bytes that the batch holds.
     pub(crate) fn memory_bytes(&self) -> usize {
         self.batch.memory_bytes() + self.indexes.len() * size_of::<u32>() + size_of::<Self>()
     }
+}
+
+/// Returns the incomplete line of a source.
+fn open_line_mut(
+    [stdout, stderr]: &mut [Option<EntryPosition>; 2],
+    source: OutputSource,
+) -> &mut Option<EntryPosition> {
+    match source {
+        OutputSource::Stdout => stdout,
+        OutputSource::Stderr => stderr,
+    }
+}
+
+fn is_known(position: &EntryPosition) -> bool {
+    position.index != UNKNOWN_INDEX
 }
 
 #[cfg(test)]
@@ -122,6 +145,30 @@ mod tests {
                 joined.position_after(2 + count),
                 second.position_after(count)
             );
+        }
+    }
+    #[test]
+    fn the_next_known_position_is_the_first_one_that_a_cursor_can_have() {
+        let header = |time, is_partial| EntryHeader {
+            time,
+            length: 0,
+            source: OutputSource::Stdout,
+            is_partial,
+        };
+        let times = [(5, false), (5, true), (5, false), (6, true), (6, false)];
+        let headers = times.map(|(time, is_partial)| header(time, is_partial));
+        for mut counter in [
+            PositionCounter::from_beginning(),
+            // How many entries of the first time precede it is not known.
+            PositionCounter::from_tail(5),
+        ] {
+            let batch = EntryBatch::new(None, headers.to_vec(), Vec::new().into()).unwrap();
+            let batch = PositionedBatch::new(batch, &mut counter);
+            for count in 0..=times.len() + 1 {
+                let mut counts = count.max(1)..=times.len();
+                let expected = counts.find(|count| batch.position_after(*count).is_some());
+                assert_eq!(batch.next_known(count), expected, "{count}");
+            }
         }
     }
 }

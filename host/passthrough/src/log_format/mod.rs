@@ -71,15 +71,18 @@ impl LogEncoder {
             messages.push(encode_message(self.format, ENTRIES, &message));
         };
         let numbers = selection.costs().map(|(number, _)| number);
+        // Where a full message may end: where a cursor is possible.
+        let mut end_of_full = None;
         for (number, entry) in numbers.zip(selection.entries()) {
             let length = EntryObject::json_bytes(entry.bytes);
-            // A message ends where a cursor is possible.
-            if bytes + length > limits::JSON_MESSAGE_BYTES
-                && !entries.is_empty()
-                && let Some(position) = selection.batch.position_after(number)
-            {
-                send(std::mem::take(&mut entries), Some(&position));
-                bytes = 0;
+            if bytes + length > limits::JSON_MESSAGE_BYTES && !entries.is_empty() {
+                let known = || selection.batch.next_known(number).unwrap_or(usize::MAX);
+                let end = *end_of_full.get_or_insert_with(known);
+                if end <= number {
+                    let position = selection.batch.position_after(end);
+                    send(std::mem::take(&mut entries), position.as_ref());
+                    (bytes, end_of_full) = (0, None);
+                }
             }
             bytes += length;
             entries.push(EntryObject::from(entry));

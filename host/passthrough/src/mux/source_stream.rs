@@ -108,11 +108,21 @@ impl SourceStream {
     fn take_covered(&mut self, mut selection: EntrySelection) -> LogItem {
         let end = selection.range.end;
         let mut count = selection.range.start;
+        // Where the entries may end without credit. A cursor is possible after most
+        // entries only, if times are equal.
+        let mut end_without_credit = None;
         for (number, length) in selection.costs() {
-            // A cursor is possible after most entries only, if times are equal.
-            let can_end = selection.batch.position_after(count).is_some();
-            if !self.credit.is_positive() && (can_end || count == selection.range.start) {
-                break;
+            if !self.credit.is_positive() {
+                if count == selection.range.start {
+                    break;
+                }
+                let known = || selection.batch.next_known(count).unwrap_or(usize::MAX);
+                let end = *end_without_credit.get_or_insert_with(known);
+                // What is between is not selected.
+                if end <= number {
+                    count = end;
+                    break;
+                }
             }
             self.credit.spend(length);
             count = number + 1;

@@ -2,7 +2,7 @@
 
 use rdd_sdk::types::{Error, MAX_CHUNK_BYTES, OutputSource};
 
-use super::entry_time::EntryTimeParser;
+use super::entry_time::{EntryTimeParser, TIMESTAMP_BYTES};
 
 /// The size of a frame's header.
 const HEADER_BYTES: usize = 8;
@@ -96,18 +96,26 @@ impl EntryDecoder {
                 return Ok(());
             };
             if *left == 0 {
-                let wanted = header.get_mut(*have..).unwrap_or_default();
-                let (now, later) = input.split_at(wanted.len().min(input.len()));
-                if let Some(target) = wanted.get_mut(..now.len()) {
-                    target.copy_from_slice(now);
-                }
-                *have += now.len();
-                input = later;
-                if *have < HEADER_BYTES {
-                    return Ok(());
-                }
-                *have = 0;
-                let [of, padding @ .., a, b, c, d] = *header;
+                let complete = if *have == 0
+                    && let Some((complete, later)) = input.split_first_chunk()
+                {
+                    input = later;
+                    *complete
+                } else {
+                    let wanted = header.get_mut(*have..).unwrap_or_default();
+                    let (now, later) = input.split_at(wanted.len().min(input.len()));
+                    if let Some(target) = wanted.get_mut(..now.len()) {
+                        target.copy_from_slice(now);
+                    }
+                    *have += now.len();
+                    input = later;
+                    if *have < HEADER_BYTES {
+                        return Ok(());
+                    }
+                    *have = 0;
+                    *header
+                };
+                let [of, padding @ .., a, b, c, d] = complete;
                 if of > MAX_SOURCE {
                     return Err(Error::internal(format!(
                         "the engine sent a frame of the log with the unknown source {of}"
@@ -279,6 +287,12 @@ impl EntryDecoder {
     fn content<'a>(&mut self, message: &'a [u8]) -> &'a [u8] {
         if self.is_continued {
             return message;
+        }
+        if let Some((usual, [b' ', rest @ ..])) = message.split_first_chunk::<TIMESTAMP_BYTES>()
+            && let Some(time) = self.times.parse_usual(usual)
+        {
+            self.last_time = time;
+            return rest;
         }
         let prefix = message.get(..MAX_TIMESTAMP_BYTES).unwrap_or(message);
         if let Some(end) = memchr::memchr(b' ', prefix)

@@ -1,21 +1,29 @@
 //! The timestamps of log messages.
+//!
+//! A general parser of dates takes longer than everything else that is done for a
+//! line, so the usual form is compared and converted in words of eight bytes. A
+//! component checks after each turn of a loop whether it must yield, so loops over
+//! bytes are slow there.
 
 use rdd_sdk::types::Timestamp;
 
 use crate::time;
 
 /// The length of a timestamp as engines write it: `2006-01-02T15:04:05.000000000Z`.
-const TIMESTAMP_BYTES: usize = 30;
+pub(super) const TIMESTAMP_BYTES: usize = 30;
 /// The length of its seconds, with the dot.
 const SECONDS_BYTES: usize = 20;
 const SECOND: i64 = 1_000_000_000;
+
+/// The text of a second, with the dot, in words that are compared at once.
+type SecondText = (u64, u64, u32);
 
 /// A parser of timestamps. The messages of a log are mostly of the same second,
 /// so it parses the date only when it changes.
 #[derive(Debug, Default)]
 pub(super) struct EntryTimeParser {
-    /// The text of the last seconds, with the dot.
-    text: [u8; SECONDS_BYTES],
+    /// The text of the last second.
+    text: SecondText,
     /// The nanoseconds since the Unix epoch at the beginning of that second.
     nanoseconds: i64,
 }
@@ -24,35 +32,37 @@ impl EntryTimeParser {
     /// Parses a timestamp to nanoseconds since the Unix epoch. Returns `None` if
     /// it is none. A time that does not fit becomes the nearest one.
     pub(super) fn parse(&mut self, text: &[u8]) -> Option<i64> {
-        if let Some((seconds, fraction)) = text.split_at_checked(SECONDS_BYTES)
-            && text.len() == TIMESTAMP_BYTES
-            && let Some(fraction) = fraction.strip_suffix(b"Z")
-            // The initial text has no dot.
-            && seconds.last() == Some(&b'.')
-        {
-            let mut nanoseconds = 0;
-            for digit in fraction {
-                let digit = digit.wrapping_sub(b'0');
-                if digit > 9 {
-                    return None;
-                }
-                nanoseconds = nanoseconds * 10 + i64::from(digit);
-            }
-            if self.text == seconds {
-                return Some(self.nanoseconds.saturating_add(nanoseconds));
-            }
-            let time = Self::parse_slowly(text)?;
-            // The nearest time of one that does not fit is none of this second.
-            if time != i64::MIN
-                && time != i64::MAX
-                && let Some(begin) = time.checked_sub(nanoseconds)
-            {
-                self.nanoseconds = begin;
-                self.text.copy_from_slice(seconds);
-            }
-            return Some(time);
+        match text.try_into() {
+            Ok(usual) => self.parse_usual(usual),
+            Err(_) => Self::parse_slowly(text),
         }
-        Self::parse_slowly(text)
+    }
+
+    /// Parses a timestamp of the usual length.
+    pub(super) fn parse_usual(&mut self, text: &[u8; TIMESTAMP_BYTES]) -> Option<i64> {
+        let [seconds @ .., f1, f2, f3, f4, f5, f6, f7, f8, f9, zone] = text;
+        let [.., dot] = seconds;
+        // The initial text has no dot.
+        if *zone != b'Z' || *dot != b'.' {
+            return Self::parse_slowly(text);
+        }
+        let eight = parse_eight_digits([*f1, *f2, *f3, *f4, *f5, *f6, *f7, *f8])?;
+        let ninth = f9.checked_sub(b'0').filter(|digit| *digit <= 9)?;
+        let nanoseconds = i64::from(eight) * 10 + i64::from(ninth);
+        let seconds = to_words(seconds);
+        if self.text == seconds {
+            return Some(self.nanoseconds.saturating_add(nanoseconds));
+        }
+        let time = Self::parse_slowly(text)?;
+        // The nearest time of one that does not fit is none of this second.
+        if time != i64::MIN
+            && time != i64::MAX
+            && let Some(begin) = time.checked_sub(nanoseconds)
+        {
+            self.nanoseconds = begin;
+            self.text = seconds;
+        }
+        Some(time)
     }
 
     fn parse_slowly(text: &[u8]) -> Option<i64> {
@@ -66,9 +76,57 @@ impl EntryTimeParser {
     }
 }
 
+/// Returns the text of a second in words.
+fn to_words(text: &[u8; SECONDS_BYTES]) -> SecondText {
+    let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t] = *text;
+    (
+        u64::from_le_bytes([a, b, c, d, e, f, g, h]),
+        u64::from_le_bytes([i, j, k, l, m, n, o, p]),
+        u32::from_le_bytes([q, r, s, t]),
+    )
+}
+
+/// Parses eight decimal digits: first each byte, then pairs, then pairs of pairs.
+fn parse_eight_digits(digits: [u8; 8]) -> Option<u32> {
+    let text = u64::from_le_bytes(digits);
+    // A digit is 0x30 to 0x39: its upper half is 3, also after 6 was added.
+    let is_digits = (text & 0xf0f0_f0f0_f0f0_f0f0)
+        | ((text.wrapping_add(0x0606_0606_0606_0606) & 0xf0f0_f0f0_f0f0_f0f0) >> 4)
+        == 0x3333_3333_3333_3333;
+    if !is_digits {
+        return None;
+    }
+    let ones = text & 0x0f0f_0f0f_0f0f_0f0f;
+    let tens = (ones * 10 + (ones >> 8)) & 0x00ff_00ff_00ff_00ff;
+    let hundreds = (tens * 100 + (tens >> 16)) & 0x0000_ffff_0000_ffff;
+    let number = (hundreds * 10_000 + (hundreds >> 32)) & 0xffff_ffff;
+    // Below 100,000,000.
+    Some(number as u32)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn eight_digits_are_a_number_and_nothing_else_is() {
+        for number in [0, 1, 9, 10, 99_999_999, 12_345_678, 87_654_321, 90_000_009] {
+            let text = format!("{number:08}");
+            let digits = text.as_bytes().try_into().unwrap();
+            assert_eq!(parse_eight_digits(digits), Some(number));
+        }
+        for place in 0..8 {
+            for byte in 0..=u8::MAX {
+                let mut digits = *b"12345678";
+                digits[place] = byte;
+                let expected = str::from_utf8(&digits)
+                    .ok()
+                    .filter(|_| byte.is_ascii_digit())
+                    .and_then(|text| text.parse().ok());
+                assert_eq!(parse_eight_digits(digits), expected, "{digits:02x?}");
+            }
+        }
+    }
 
     #[test]
     fn timestamps_are_parsed_to_nanoseconds() {
