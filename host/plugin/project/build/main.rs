@@ -30,7 +30,10 @@ use cargo_manifest::WorkspaceManifest;
 const UNUSED_DIRS: [&str; 6] = ["tests", "benches", "examples", "include", "c", "target"];
 
 fn main() -> Result<()> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../..");
+    // Read when it runs: the checkout may have been moved since this was compiled.
+    let manifest_dir =
+        std::env::var_os("CARGO_MANIFEST_DIR").context("CARGO_MANIFEST_DIR is not set")?;
+    let root = Path::new(&manifest_dir).join("../../..");
     let root = root
         .canonicalize()
         .context("cannot find the root of the repository")?;
