@@ -7,11 +7,11 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { after, before, test } from 'node:test';
 import { docker, dockerHost, hasDocker, remove, run } from './docker.mjs';
-import { assertAccessible, fits, rows, shot, violations } from './helpers.mjs';
+import { assertAccessible, fits, rows, rowsAndRemarks, shot, violations } from './helpers.mjs';
 import { eventually, Testbed } from './testbed.mjs';
 
 const options = { skip: hasDocker ? false : 'RDD_TEST_DOCKER_HOST is not set' };
-const NAMES = ['page-shell', 'page-silent', 'page-restart', 'page-volume', 'page-rotated', 'page-engine'];
+const NAMES = ['page-shell', 'page-silent', 'page-restart', 'page-volume', 'page-rotated', 'page-engine', 'page-engine-2'];
 const ENGINE = join(import.meta.dirname, '../../../../scripts/engine');
 let bed;
 
@@ -103,12 +103,33 @@ test('a restart leaves a marker, and no line is lost or doubled', options, async
   await docker('POST', `/containers/${id}/restart?t=0`);
   await page.locator('.marker', { hasText: 'page-restart started' }).waitFor();
   await eventually('both runs are there', async () => (await rows(page)).length === 20);
-  const markers = await page.locator('.marker .text').allTextContents();
-  assert.match(markers[0], /^page-restart stopped/);
+  const all = await rowsAndRemarks(page);
+  assert.match(all[10], /^— page-restart stopped with exit code \d+$/);
+  assert.equal(all[11], '— page-restart started');
+  assert.equal(all.filter((row) => row.startsWith('— ')).length, 2, all.join('\n'));
   assert.equal(await page.locator('.line.stderr').count(), 10);
   await shot(page, 'restart');
   await page.context().close();
 });
+
+/** Returns the lines around the only remark with a text. */
+async function linesAround(page, text) {
+  const level = page.getByLabel('Level', { exact: true });
+  await level.selectOption('Errors');
+  const marker = page.locator('.line.marker', { hasText: text });
+  await marker.first().waitFor();
+  assert.equal(await marker.count(), 1);
+  await marker.locator('.time').click();
+  await page.locator('.line.marker.current').waitFor();
+  await level.selectOption('All levels');
+  const around = () =>
+    page.locator('.line.marker.current').evaluateAll(([marked]) =>
+      [marked?.previousElementSibling, marked?.nextElementSibling].map((line) => line?.querySelector('.text').textContent));
+  return eventually('the lines around it are there', async () => {
+    const found = await around();
+    return found.every((line) => line !== undefined) ? found : undefined;
+  });
+}
 
 /** Returns the lines that the page has of a log, as it saves them, without their times. */
 async function savedLines(page) {
@@ -158,32 +179,61 @@ test('lines that the engine discarded while the page was away are missing behind
   await page.context().close();
 });
 
-test('a restart of the engine under a followed log loses and doubles no line', options, async (context) => {
+test('a restart of the engine under a followed log leaves a remark, and loses and doubles no line', options, async (context) => {
   const { stdout } = await promisify(execFile)(ENGINE, ['host']);
   if (stdout.trim() !== dockerHost) return context.skip('the engine is not that of scripts/engine');
-  // It goes on counting when the engine starts it again.
+  // They go on counting when the engine starts them again.
   const script = 'i=$(cat /count 2>/dev/null || echo 0); while :; do i=$((i+1)); echo $i >/count; echo number $i; sleep 0.02; done';
-  const id = await run('page-engine', script, { host: { RestartPolicy: { Name: 'always' } } });
+  const settings = { host: { RestartPolicy: { Name: 'always' } }, labels: { 'com.docker.compose.project': 'page-engine' } };
+  const names = ['page-engine', 'page-engine-2'];
+  const ids = [];
+  for (const name of names) ids.push(await run(name, script, settings));
   const page = await bed.open();
   await page.getByRole('link', { name: 'page-engine', exact: true }).click();
-  const last = async () => Number((await rows(page)).at(-1)?.split(' ')[1] ?? 0);
-  await eventually('lines arrive', async () => (await last()) >= 20);
+  const merged = await bed.open();
+  await merged.getByRole('row', { name: 'page-engine', exact: true }).first().waitFor();
+  await merged.evaluate(() => (location.hash = '#/logs?project=page-engine'));
+  const last = async (shown) => Number((await rows(shown)).at(-1)?.split(' ')[1] ?? 0);
+  for (const shown of [page, merged]) await eventually('lines arrive', async () => (await last(shown)) >= 20);
   await promisify(execFile)(ENGINE, ['stop']);
-  const before = await last();
+  const before = await Promise.all([page, merged].map(last));
   await page.getByText('reconnecting…').first().waitFor();
   await shot(page, 'engine-stopped');
   await promisify(execFile)(ENGINE, ['start']);
-  await eventually('new lines arrive', async () => (await last()) > before + 50);
-  await page.getByText('reconnecting…').first().waitFor({ state: 'detached' });
-  await page.locator('.problem').waitFor({ state: 'detached' });
-  // It still follows.
-  await page.getByRole('button', { name: 'Pause' }).waitFor();
-  await docker('POST', `/containers/${id}/stop?t=0`);
-  const expected = await numbersOf(id, 'all');
-  await page.getByText(`number ${expected.at(-1)}`, { exact: true }).waitFor();
-  const shown = (await savedLines(page)).flatMap((line) => /^number (\d+)$/.exec(line)?.[1] ?? []).map(Number);
-  assert.ok(expected.length > 70);
-  assert.deepEqual(shown, expected);
-  assert.deepEqual(page.problems, []);
-  await page.context().close();
+  for (const [at, shown] of [page, merged].entries()) {
+    await eventually('new lines arrive', async () => (await last(shown)) > before[at] + 50);
+    await shown.getByText('reconnecting…').first().waitFor({ state: 'detached' });
+    await shown.locator('.problem').waitFor({ state: 'detached' });
+    // It still follows.
+    await shown.getByRole('button', { name: 'Pause' }).waitFor();
+  }
+  for (const id of ids) await docker('POST', `/containers/${id}/stop?t=0`);
+  const expected = await Promise.all(ids.map((id) => numbersOf(id, 'all')));
+  for (const numbers of expected) assert.ok(numbers.length > 70);
+  const numberOf = (line) => Number(/number (\d+)$/.exec(line)?.[1]);
+
+  await page.getByText(`number ${expected[0].at(-1)}`, { exact: true }).waitFor();
+  assert.deepEqual((await savedLines(page)).map(numberOf), expected[0]);
+  const [lastBefore, firstAfter] = (await linesAround(page, 'engine reconnected after')).map(numberOf);
+  await shot(page, 'engine-restarted');
+  assert.equal(expected[0].indexOf(firstAfter), expected[0].indexOf(lastBefore) + 1);
+  assert.ok(lastBefore >= 20 && firstAfter < expected[0].at(-1), `${lastBefore} and ${firstAfter}`);
+
+  const saved = async () => {
+    const lines = await savedLines(merged);
+    return names.map((name) => lines.filter((line) => line.startsWith(`${name} `)).map(numberOf));
+  };
+  await eventually('all lines are there', async () => (await saved()).flat().length >= expected.flat().length);
+  assert.deepEqual(await saved(), expected);
+  await linesAround(merged, 'engine reconnected after');
+  // The daemon says of each log, and at each attempt, that it ended: the page says it once.
+  const ends = (await remarks(merged)).split('\n').filter((remark) => remark.includes(' ended: '));
+  for (const name of [/page-engine\b(?!-)/, /page-engine-2\b/]) {
+    assert.ok(ends.filter((remark) => name.test(remark.split(' ended: ')[0])).length <= 1, ends.join('\n'));
+  }
+  await shot(merged, 'engine-restarted-merged');
+  for (const shown of [page, merged]) {
+    assert.deepEqual(shown.problems, []);
+    await shown.context().close();
+  }
 });

@@ -10,6 +10,11 @@ const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.mi
 /** Returns the lines of a log that are drawn. */
 export const rows = (page) => page.locator('.log .line:not(.marker) .text').allTextContents();
 
+/** Returns the lines of a log that are drawn, and its remarks, each after a dash. */
+export const rowsAndRemarks = (page) =>
+  page.locator('.log .line').evaluateAll((lines) =>
+    lines.map((line) => `${line.matches('.marker') ? '— ' : ''}${line.querySelector('.text').textContent}`));
+
 /** Takes a picture for the person who works on the page, if there is a place for it. */
 export async function shot(page, name) {
   if (!SHOTS) return;

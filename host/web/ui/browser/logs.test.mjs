@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
-import { assertAccessible, rows, violations } from './helpers.mjs';
+import { assertAccessible, rows, rowsAndRemarks, violations } from './helpers.mjs';
 import { eventually, Testbed } from './testbed.mjs';
 
 let bed;
@@ -208,3 +208,48 @@ test('a log can be read by keyboard alone', async () => {
   assert.deepEqual(page.problems, []);
   await page.context().close();
 });
+
+test('an engine that was away leaves one remark in merged logs, which is announced', async () => {
+  const labels = { 'com.docker.compose.project': 'away' };
+  const [one, two] = ['away-1', 'away-2'].map((name) => bed.engine.add(name, { labels }));
+  const write = (text) => {
+    bed.engine.write(one, [`one ${text}`]);
+    bed.engine.write(two, [`two ${text}`]);
+  };
+  write('before');
+  const page = await bed.open();
+  await page.getByRole('link', { name: 'away-1', exact: true }).waitFor();
+  const back = /^— engine reconnected after \d+s: it was restarted or could not be reached$/;
+  for (const [hash, lost] of [
+    ['#/logs?project=away', /^— the logs of away-\d, away-\d ended: the connection to the engine failed/],
+    [`#/logs?container=${one.id}&container=${two.id}`, undefined],
+  ]) {
+    await page.evaluate((next) => (location.hash = next), hash);
+    await eventually('both logs are there', async () => new Set(await page.locator('.source').allTextContents()).size === 2);
+    await page.evaluate(recordAnnouncements);
+    const known = (await rowsAndRemarks(page)).length;
+    await bed.engine.stop();
+    if (lost === undefined) await page.getByText('reconnecting…').first().waitFor();
+    else await page.locator('.marker', { hasText: ' ended: ' }).waitFor();
+    await bed.engine.start();
+    write('after');
+    const expected = [...(lost === undefined ? [] : [lost]), back, /^(one|two) after$/, /^(one|two) after$/];
+    await eventually('both logs go on', async () => (await rowsAndRemarks(page)).length >= known + expected.length);
+    const added = (await rowsAndRemarks(page)).slice(known);
+    assert.equal(added.length, expected.length, added.join('\n'));
+    expected.forEach((pattern, at) => assert.match(added[at], pattern));
+    await page.getByText('reconnecting…').first().waitFor({ state: 'detached' });
+    const announced = await page.evaluate(() => globalThis.announced);
+    assert.equal(announced.filter((text) => text.startsWith('Engine reconnected')).length, 1, announced.join('\n'));
+  }
+  await assertAccessible(page, 'engine-back');
+  assert.deepEqual(page.problems, []);
+  await page.context().close();
+});
+
+/** Runs in the page: records what readers of the screen get. */
+function recordAnnouncements() {
+  globalThis.announced = [];
+  const region = document.querySelector('.log-view > [role=status]:last-child');
+  new MutationObserver(() => globalThis.announced.push(region.textContent)).observe(region, { subtree: true, childList: true, characterData: true });
+}

@@ -51,6 +51,27 @@ test('a marker comes behind the last line of its source', () => {
   expect(store.at(2)?.flags).toBe(LineFlag.marker);
 });
 
+test('the marker of a cut is between the last lines before it and the first ones after it', () => {
+  const store = new LineStore();
+  store.append(0, [entry(10, 'a before'), entry(20, 'a last')]);
+  store.append(1, [entry(15, 'b before'), entry(21, 'b last')]);
+  store.appendSharedMarker({ since: 25, sources: [0, 1] }, 'cut', 40_000_000n);
+  // Written while nobody read them: earlier than the end of the cut.
+  store.append(1, [entry(22, 'b after')]);
+  store.append(0, [entry(30, 'a after')]);
+  expect(texts(store)).toEqual(['a before', 'b before', 'a last', 'b last', 'cut', 'b after', 'a after']);
+  expect(store.at(4)).toMatchObject({ time: 40_000_000n, flags: LineFlag.marker });
+});
+
+test('the marker of a cut does not move the lines of a log that is behind the others', () => {
+  const store = new LineStore();
+  store.append(0, [entry(10, 'a1')]);
+  store.append(1, [entry(90, 'b1')]);
+  store.appendSharedMarker({ since: 95, sources: [0, 1] }, 'cut', 99_000_000n);
+  store.append(0, [entry(50, 'a2'), entry(91, 'a3')]);
+  expect(texts(store)).toEqual(['a1', 'a2', 'b1', 'cut', 'a3']);
+});
+
 test('the oldest lines are dropped when there are too many, and the rest stays whole', () => {
   const store = new LineStore(1 << 30, 20_000);
   for (let batch = 0; batch < 30; batch += 1) {

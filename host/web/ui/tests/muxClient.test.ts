@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { BackoffTimer } from '../src/backoff';
+import type { LogCut } from '../src/log/logCuts';
 import { MuxClient, type ConnectionStatus, type SocketLike } from '../src/log/muxClient';
 import { readBatch, subscribeMessages, type LogTarget } from '../src/log/muxMessages';
 
@@ -47,6 +48,7 @@ let statuses: ConnectionStatus[] = [];
 let texts: string[] = [];
 let probeStatus = 400;
 let errors: [string, boolean][] = [];
+let cuts: LogCut[] = [];
 
 function client(targets: LogTarget[] = [{ container: 'c1' }]): MuxClient {
   return new MuxClient({
@@ -61,7 +63,11 @@ function client(targets: LogTarget[] = [{ container: 'c1' }]): MuxClient {
     onEntries: (source, { entries }) => {
       texts.push(...entries.map(({ bytes }) => `${source.index}:${new TextDecoder().decode(bytes)}`));
     },
-    onEvent: () => undefined,
+    onEvent: (_, { type }) => texts.push(type),
+    onResume: (cut) => {
+      cuts.push(cut);
+      texts.push(`after ${cut.cause}`);
+    },
     onError: (message, _, isFinal) => errors.push([message, isFinal]),
     onStatus: (status) => statuses.push(status),
     backoff: new BackoffTimer(100, 1000, () => 1),
@@ -74,7 +80,7 @@ const joined = (id: number, source: number, container: string): unknown => ({
 
 beforeEach(() => {
   vi.useFakeTimers();
-  [sockets, statuses, texts, errors, probeStatus] = [[], [], [], [], 400];
+  [sockets, statuses, texts, errors, cuts, probeStatus] = [[], [], [], [], [], 400];
 });
 afterEach(() => {
   vi.useRealTimers();
@@ -103,7 +109,75 @@ test('after a cut, each log goes on at its cursor', async () => {
   // Numbers of sources belong to a connection, those of the page stay.
   sockets[1]?.receive(joined(0, 1, 'c2'));
   sockets[1]?.receive(batch(0, 1, 'three', ['c']));
-  expect(texts).toEqual(['0:a', '1:b', '1:c']);
+  expect(texts.filter((text) => /^\d/.test(text))).toEqual(['0:a', '1:b', '1:c']);
+});
+
+test('logs that are cut off together have one cut, before the first of what follows', async () => {
+  client([{ project: 'shop' }]);
+  sockets[0]?.onopen?.(undefined as never);
+  for (const [number, container] of [[5, 'c1'], [6, 'c2'], [7, 'c3']] as const) sockets[0]?.receive(joined(0, number, container));
+  sockets[0]?.receive(batch(0, 5, 'one', ['a']));
+  sockets[0]?.receive(batch(0, 6, 'two', ['b']));
+  vi.setSystemTime(5000);
+  sockets[0]?.onclose?.({ code: 1006, reason: '' });
+  await vi.advanceTimersByTimeAsync(100);
+  sockets[1]?.onopen?.(undefined as never);
+  sockets[1]?.receive(joined(0, 1, 'c2'));
+  sockets[1]?.receive(joined(0, 2, 'c1'));
+  sockets[1]?.receive(joined(0, 3, 'c3'));
+  texts = [];
+  // A log that is not written to goes on with its cursor.
+  sockets[1]?.receive(batch(0, 2, 'one', []));
+  sockets[1]?.receive(batch(0, 1, 'three', ['c']));
+  // Nothing had arrived from the third one: nothing was cut off.
+  sockets[1]?.receive(batch(0, 3, 'four', ['d']));
+  expect(texts).toEqual(['after connection', '1:c', '2:d']);
+  expect(cuts).toEqual([{ cause: 'connection', since: 5000, sources: [0, 1] }]);
+  // The next cut is another one.
+  sockets[1]?.onclose?.({ code: 1006, reason: '' });
+  await vi.advanceTimersByTimeAsync(1000);
+  sockets[2]?.onopen?.(undefined as never);
+  sockets[2]?.receive(joined(0, 1, 'c2'));
+  sockets[2]?.receive(batch(0, 1, 'five', ['e']));
+  expect(cuts.length).toBe(2);
+});
+
+test('an engine that was lost and is back is a cut, of one container and of a project', async () => {
+  client([{ container: 'c1' }, { project: 'shop' }]);
+  const [socket] = sockets;
+  socket?.onopen?.(undefined as never);
+  socket?.receive(joined(0, 1, 'c1'));
+  socket?.receive(joined(1, 2, 'c2'));
+  socket?.receive(batch(0, 1, 'one', ['a']));
+  socket?.receive(batch(1, 2, 'two', ['b']));
+  socket?.receive({ type: 'error', id: 0, code: 503, message: 'not now' });
+  socket?.receive({ type: 'left', id: 1, source: 2, reason: 'not now' });
+  await vi.advanceTimersByTimeAsync(1000);
+  texts = [];
+  socket?.receive(joined(0, 3, 'c1'));
+  socket?.receive(joined(1, 4, 'c2'));
+  socket?.receive({ type: 'started', id: 1, source: 4, time: null });
+  socket?.receive(batch(0, 3, 'three', ['c']));
+  expect(texts).toEqual(['joined', 'joined', 'after engine', 'started', '0:c']);
+  expect(cuts).toMatchObject([{ cause: 'engine', sources: [0, 1] }]);
+});
+
+test('a container that is gone for good does not begin the next cut', async () => {
+  client([{ project: 'shop' }]);
+  sockets[0]?.onopen?.(undefined as never);
+  sockets[0]?.receive(joined(0, 1, 'c1'));
+  sockets[0]?.receive(joined(0, 2, 'c2'));
+  sockets[0]?.receive(batch(0, 1, 'one', ['a']));
+  sockets[0]?.receive(batch(0, 2, 'two', ['b']));
+  vi.setSystemTime(1000);
+  sockets[0]?.receive({ type: 'left', id: 0, source: 1, reason: 'the container was removed' });
+  vi.setSystemTime(9000);
+  sockets[0]?.onclose?.({ code: 1006, reason: '' });
+  await vi.advanceTimersByTimeAsync(100);
+  sockets[1]?.onopen?.(undefined as never);
+  sockets[1]?.receive(joined(0, 1, 'c2'));
+  sockets[1]?.receive(batch(0, 1, 'three', ['c']));
+  expect(cuts).toMatchObject([{ cause: 'connection', since: 9000 }]);
 });
 
 test('a container that is named has a cursor or a tail, and never both', () => {

@@ -3,6 +3,7 @@
 // them that a filter leaves.
 
 import { LineOrder } from './lineOrder';
+import type { LogCut } from './logCuts';
 import { LinePage, PAGE_LINES, type LineTest } from './linePage';
 import { detectLevel, LogLevel, type LevelNumber } from './logLevel';
 import type { LogEntry } from './muxMessages';
@@ -35,6 +36,7 @@ export interface LineFilter {
   isMatchingOnly: boolean;
 }
 
+const encoder = new TextEncoder();
 const SPACE = 0x20;
 const TAB = 0x09;
 
@@ -116,7 +118,18 @@ export class LineStore {
     const at = time ?? (last === undefined ? BigInt(Date.now()) * 1_000_000n : BigInt(last) * 1000n);
     this.#open.delete(source * 2);
     this.#open.delete(source * 2 + 1);
-    this.#insert([this.#push(source, at, LineFlag.marker, new TextEncoder().encode(text), LogLevel.none)]);
+    this.#insert([this.#push(source, at, LineFlag.marker, encoder.encode(text), LogLevel.none)]);
+  }
+
+  /**
+   * Adds a remark about several sources behind their last lines. What they have next
+   * comes after it, unless it is older than the last line of another one. Without
+   * lines, its place is that of `since`, in milliseconds.
+   */
+  appendSharedMarker({ sources, since }: Pick<LogCut, 'sources' | 'since'>, text: string, time: bigint): void {
+    const keys = sources.flatMap((source) => this.#lastKeys.get(source) ?? []);
+    const key = keys.length === 0 ? since * 1000 : Math.max(...keys);
+    this.#insert([this.#store(sources[0] ?? 0, key, time, LineFlag.marker, encoder.encode(text), LogLevel.none)]);
   }
 
   /** Drops the oldest lines until the store is not full, and returns how many. */
@@ -222,6 +235,14 @@ export class LineStore {
   }
 
   #push(source: number, time: bigint, flags: number, bytes: Uint8Array, level: LevelNumber): number {
+    // Only the order counts within a source: times may run backward.
+    const key = Math.max(Number(time / 1000n), this.#lastKeys.get(source) ?? 0);
+    this.#lastKeys.set(source, key);
+    return this.#store(source, key, time, flags, bytes, level);
+  }
+
+  /** Puts a line into the last page, and returns its ID. */
+  #store(source: number, key: number, time: bigint, flags: number, bytes: Uint8Array, level: LevelNumber): number {
     let page = this.#pages.at(-1);
     if (page === undefined || !page.has(bytes.length)) {
       page?.shrink();
@@ -229,9 +250,6 @@ export class LineStore {
       this.#pages.push(page);
     }
     const index = page.push(bytes);
-    // Only the order counts within a source: times may run backward.
-    const key = Math.max(Number(time / 1000n), this.#lastKeys.get(source) ?? 0);
-    this.#lastKeys.set(source, key);
     page.keys[index] = key;
     page.times[index] = time;
     page.sources[index] = source;

@@ -70,6 +70,7 @@ export class LogDownload {
         this.#onBytes(file.push(batch, isAlone));
       },
       onEvent: () => undefined,
+      onResume: () => undefined,
       onError: (message, _, isFinal) => {
         if (isFinal) this.#error = message;
       },

@@ -1,6 +1,11 @@
 // The remarks among the lines of a log.
 
+import { formatAge } from '../format';
+import type { LogCut } from './logCuts';
 import type { MuxMessage } from './muxMessages';
+
+// Of more containers, a remark has the number.
+const MAX_NAMES = 5;
 
 const GAP_REASONS: Record<string, string> = {
   rotated: 'the engine removed them',
@@ -19,11 +24,24 @@ export function markerText(name: string, event: MuxMessage): string | undefined 
       return `${name} stopped${event.exitCode === null ? '' : ` with exit code ${event.exitCode}`}`;
     case 'started':
       return `${name} started`;
-    case 'left':
-      return `the log of ${name} ended: ${event.reason}`;
     default:
       return undefined;
   }
+}
+
+/** Returns the remark for logs that ended together. */
+export function endText(names: readonly string[], reason: string): string {
+  if (names.length === 1) return `the log of ${names.join('')} ended: ${reason}`;
+  const which = names.length <= MAX_NAMES ? names.join(', ') : `${names.length} containers`;
+  return `the logs of ${which} ended: ${reason}`;
+}
+
+/** Returns the remark for a cut that ends now. */
+export function cutText({ cause, since }: LogCut, now: number): string {
+  const age = formatAge(new Date(since).toISOString(), now);
+  return cause === 'engine'
+    ? `engine reconnected after ${age}: it was restarted or could not be reached`
+    : `reconnected after ${age}`;
 }
 
 /** Returns the time of an event in nanoseconds, where it has one. */

@@ -14,22 +14,22 @@ export interface RowOptions {
 
 export function logRow(line: LineView, options: RowOptions): HTMLElement {
   const row = element('div', 'line');
-  if ((line.flags & LineFlag.marker) !== 0) {
-    row.classList.add('marker');
-    row.append(element('span', 'text', line.text));
-    row.dataset['id'] = String(line.id);
-    return row;
-  }
   row.dataset['id'] = String(line.id);
   const isStderr = (line.flags & LineFlag.stderr) !== 0;
   const isContinued = (line.flags & LineFlag.continued) !== 0;
+  const isMarker = (line.flags & LineFlag.marker) !== 0;
   row.classList.toggle('stderr', isStderr);
+  row.classList.toggle('marker', isMarker);
   if (options.timeMode !== 'none') {
     const text = isContinued ? '' : formatTime(line.time, options.timeMode, options.now);
     const time = element('time', 'time', text);
     time.setAttribute('datetime', new Date(line.time).toISOString());
     time.title = new Date(line.time).toISOString();
     row.append(time);
+  }
+  if (isMarker) {
+    row.append(element('span', 'text', line.text));
+    return row;
   }
   if (options.sourceNames.length > 1) {
     const name = element('span', `source source-${line.source % 8}`, options.sourceNames[line.source] ?? '');

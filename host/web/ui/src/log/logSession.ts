@@ -4,7 +4,9 @@
 import { errorMessage, socketProtocols, socketUrl } from '../api/daemonClient';
 import { LogDownload } from './logDownload';
 import { copyLines, exportLines } from './logExport';
-import { markerText, markerTime } from './logMarkers';
+import type { LogCut } from './logCuts';
+import { EndTracker } from './logEnds';
+import { cutText, endText, markerText, markerTime } from './logMarkers';
 import { LineStore } from './lineStore';
 import { lineViews } from './lineView';
 import { MUX_PROTOCOL, MuxClient, type JoinedSource, type MuxClientOptions } from './muxClient';
@@ -42,6 +44,7 @@ export class LogSession {
   /** The time of the line that a link names, until it arrives. */
   #wanted: bigint | undefined;
   #download: LogDownload | undefined;
+  readonly #ends = new EndTracker((sources, names, reason) => this.#mark({ sources, since: Date.now() }, endText(names, reason)));
 
   constructor(open: OpenRequest, post: (reply: WorkerReply) => void) {
     this.#open = open;
@@ -53,6 +56,7 @@ export class LogSession {
       range: { tail: open.tail, ...open.range, follow: isOver(open.range.until) ? false : 'restart' },
       onEntries: (source, batch) => this.#onEntries(source, batch),
       onEvent: (source, event) => this.#onEvent(source, event),
+      onResume: (cut) => this.#mark(cut, cutText(cut, Date.now())),
       onError: (message, code, isFinal) => {
         problem = { message, code };
         post({ type: 'status', status: isFinal ? 'closed' : 'reconnecting', message, code });
@@ -117,6 +121,7 @@ export class LogSession {
 
   close(): void {
     clearTimeout(this.#timer);
+    this.#ends.close();
     this.#search += 1;
     this.#download?.cancel();
     this.#client.close();
@@ -140,6 +145,7 @@ export class LogSession {
   }
 
   #onEntries(source: JoinedSource, batch: EntryBatch): void {
+    this.#ends.resume(source.index);
     const ids = this.#store.append(source.index, batch.entries);
     if (this.#wanted !== undefined && source.container === this.#open.place?.container) {
       const found = batch.entries.findIndex(({ time }) => time === this.#wanted);
@@ -167,8 +173,20 @@ export class LogSession {
     const { container, name } = source;
     this.#sources[source.index] = { container, name, isLive: event.type !== 'left' && event.type !== 'stopped' };
     this.#haveSourcesChanged = true;
+    if (event.type === 'left') this.#ends.end({ index: source.index, name, reason: event.reason });
+    else if (event.type !== 'joined') this.#ends.resume(source.index);
     const text = markerText(name, event);
-    if (text !== undefined) this.#store.appendMarker(source.index, text, markerTime(event));
+    if (text !== undefined) {
+      this.#store.appendMarker(source.index, text, markerTime(event));
+      this.#post({ type: 'marker', text });
+    }
+    this.#schedule();
+  }
+
+  /** Adds a remark about what happens now to several logs. */
+  #mark(about: Pick<LogCut, 'sources' | 'since'>, text: string): void {
+    this.#store.appendSharedMarker(about, text, BigInt(Date.now()) * 1_000_000n);
+    this.#post({ type: 'marker', text });
     this.#schedule();
   }
 

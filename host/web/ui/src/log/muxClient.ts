@@ -2,6 +2,7 @@
 // taken, and after a cut goes on at the cursor of each log.
 
 import { BackoffTimer } from '../backoff';
+import { CutTracker, type CutCause, type LogCut } from './logCuts';
 import {
   readBatch,
   subscribeMessages,
@@ -25,6 +26,8 @@ export interface JoinedSource {
   container: string;
   name: string;
   labels: Record<string, string>;
+  /** The ID of the subscription that has it. */
+  subscription: number;
 }
 
 /** The parts of a WebSocket that are used, so that tests can have another one. */
@@ -51,6 +54,8 @@ export interface MuxClientOptions {
   probe(): Promise<ProbeResult>;
   onEntries(source: JoinedSource, batch: EntryBatch): void;
   onEvent(source: JoinedSource, message: MuxMessage): void;
+  /** The logs go on after a cut. What comes next is what follows it. */
+  onResume(cut: LogCut): void;
   /** `code` is an HTTP status. */
   onError(message: string, code: number, isFinal: boolean): void;
   onStatus(status: ConnectionStatus): void;
@@ -73,6 +78,8 @@ export class MuxClient {
   readonly #subscriptions: SubscriptionState[];
   /** Sources by container, over all connections. */
   readonly #sources = new Map<string, JoinedSource>();
+  readonly #cuts = new CutTracker();
+  /** The sources of the current connection by their numbers. */
   #bySource = new Map<number, JoinedSource>();
   #socket: SocketLike | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -116,7 +123,6 @@ export class MuxClient {
     this.#options.onStatus(this.#backoff.failures === 0 ? 'connecting' : 'reconnecting');
     const socket = this.#options.openSocket();
     this.#socket = socket;
-    this.#bySource = new Map();
     socket.binaryType = 'arraybuffer';
     let wasOpen = false;
     socket.onopen = () => {
@@ -134,6 +140,7 @@ export class MuxClient {
     socket.onclose = () => {
       if (this.#socket !== socket) return;
       this.#socket = undefined;
+      for (const number of [...this.#bySource.keys()]) this.#lose(number, 'connection');
       if (!this.#isClosed) void this.#onClose(wasOpen);
     };
   }
@@ -180,6 +187,7 @@ export class MuxClient {
     const subscription = this.#subscriptions[batch.id];
     const source = this.#bySource.get(batch.source);
     if (subscription === undefined || source === undefined) return;
+    this.#resume(source);
     this.#options.onEntries(source, batch);
     subscription.cursors.set(source.container, batch.cursor);
     subscription.taken += batch.cost;
@@ -200,7 +208,7 @@ export class MuxClient {
       case 'joined': {
         const { container, name, labels } = message;
         const index = this.#sources.get(container)?.index ?? this.#sources.size;
-        const source = { index, container, name, labels };
+        const source = { index, container, name, labels, subscription: message.id };
         this.#sources.set(container, source);
         this.#bySource.set(message.source, source);
         this.#onSuccess(this.#subscriptions[message.id]);
@@ -209,20 +217,28 @@ export class MuxClient {
       }
       case 'left': {
         const source = this.#bySource.get(message.source);
-        if (source !== undefined) this.#options.onEvent(source, message);
+        if (source === undefined) break;
+        this.#options.onEvent(source, message);
+        // If it joins again, the engine was lost: a stop leaves it here.
+        this.#lose(message.source, 'engine');
         break;
       }
       case 'gap':
       case 'stopped':
       case 'started': {
         const source = this.#bySource.get(message.source);
-        if (source !== undefined) this.#options.onEvent(source, message);
+        if (source === undefined) break;
+        this.#resume(source);
+        this.#options.onEvent(source, message);
         break;
       }
       case 'error': {
         const subscription = this.#subscriptions[message.id ?? -1];
         // The subscription that has the number goes on.
         if (message.code === 409) break;
+        for (const [number, source] of [...this.#bySource]) {
+          if (source.subscription === message.id) this.#lose(number, 'engine');
+        }
         const canRetry = message.code === 429 || message.code === 502 || message.code === 503;
         this.#options.onError(message.message, message.code, !canRetry);
         if (subscription !== undefined) this.#end(subscription, canRetry);
@@ -234,6 +250,19 @@ export class MuxClient {
         break;
       }
     }
+  }
+
+  /** A number has no source any more. */
+  #lose(number: number, cause: CutCause): void {
+    const source = this.#bySource.get(number);
+    this.#bySource.delete(number);
+    if (source !== undefined) this.#cuts.lose(source.index, cause);
+  }
+
+  /** Only what arrives shows that a log goes on: it joins before it is opened. */
+  #resume(source: JoinedSource): void {
+    const cut = this.#cuts.resume(source.index);
+    if (cut !== undefined) this.#options.onResume(cut);
   }
 
   /** A log is there that was not: what was wrong before is over. */

@@ -91,6 +91,8 @@ export interface LogUpdate {
 export type WorkerReply =
   | LogUpdate
   | { type: 'status'; status: ConnectionStatus; message: string | undefined; code: number | undefined }
+  /** A remark was added to the log. */
+  | { type: 'marker'; text: string }
   | { type: 'searchError'; message: string | undefined }
   | { type: 'found'; position: number }
   /** The filter was applied: the anchor is at a position now. */

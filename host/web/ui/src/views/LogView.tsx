@@ -1,7 +1,8 @@
 import { useSignal } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
-import { formatBytes, formatLines } from '../format';
+import { capitalize, formatBytes, formatLines } from '../format';
 import { stripAnsi } from '../log/ansi';
+import { LineFlag } from '../log/lineStore';
 import { LogConnection } from '../log/logConnection';
 import { LogPane } from '../log/logPane';
 import { activeFilter, everything, firstState, preferences, stateOf, subscribeRange, type LogState } from '../log/logState';
@@ -53,6 +54,9 @@ export function LogView({ targets, range, place, token }: LogViewProps) {
         case 'status':
           if (reply.status === 'signedOut') endSession();
           change({ status: reply.status, message: reply.message, code: reply.code });
+          break;
+        case 'marker':
+          announcement.value = capitalize(reply.text);
           break;
         case 'searchError':
           change({ searchError: reply.message });
@@ -129,6 +133,10 @@ export function LogView({ targets, range, place, token }: LogViewProps) {
     const line = state.value.current;
     const container = line === undefined ? undefined : state.value.sources[line.source]?.container;
     if (line === undefined || container === undefined) return;
+    if ((line.flags & LineFlag.marker) !== 0) {
+      remark('A remark has no link: choose a line.');
+      return;
+    }
     const link = new URL(logsHash(targets, {}, { container, time: line.nanos }), location.href);
     void copy(link.href, 'The link is copied. It needs a session, as this page does.', remark);
   };
