@@ -37,10 +37,14 @@ struct Args {
     /// Directory of the components of plugins/fixtures, for the row with bad backends
     #[arg(long, value_name = "DIR")]
     fixtures: Option<PathBuf>,
+    /// Path of scripts/page, for the rows of the web page
+    #[arg(long, value_name = "PATH")]
+    page_script: Option<PathBuf>,
     /// Directory for state directories, on the disk to measure
     #[arg(long)]
     work_dir: PathBuf,
-    /// Measure only these rows, such as `logs,idle`
+    /// Measure only these rows, such as `logs,idle`; by default all but `page`, which
+    /// needs Node and Chromium
     #[arg(long, value_delimiter = ',')]
     rows: Vec<BenchmarkKind>,
     /// Number of measurements per throughput and start; the median is reported
@@ -55,6 +59,7 @@ struct BenchmarkConfig {
     component: PathBuf,
     library: Option<PathBuf>,
     fixtures: Option<PathBuf>,
+    page_script: Option<PathBuf>,
     kubectl: PathBuf,
     work_dir: PathBuf,
     rounds: u32,
@@ -78,13 +83,14 @@ async fn main() -> Result<()> {
         component: args.rdd.with_file_name("plugins").join("moby"),
         library: args.library,
         fixtures: args.fixtures,
+        page_script: args.page_script,
         rdd: args.rdd,
         kubectl: args.kubectl,
         work_dir: args.work_dir,
         rounds: args.rounds,
     };
     let rows = if args.rows.is_empty() {
-        BenchmarkKind::all()
+        BenchmarkKind::defaults()
     } else {
         args.rows
     };

@@ -6,6 +6,7 @@ mod events;
 mod idle;
 mod lines;
 mod logs;
+mod page;
 mod start;
 mod sync;
 mod viewers;
@@ -41,11 +42,17 @@ pub(crate) enum BenchmarkKind {
     Idle,
     /// Time from the start of the process to readiness
     Start,
+    /// The web page in Chromium; needs Node, so it must be named
+    Page,
 }
 
 impl BenchmarkKind {
-    pub(crate) fn all() -> Vec<Self> {
-        Self::value_variants().to_vec()
+    /// Returns what is measured unless rows are named: everything that needs no
+    /// further programs.
+    pub(crate) fn defaults() -> Vec<Self> {
+        let mut rows = Self::value_variants().to_vec();
+        rows.retain(|row| !matches!(row, Self::Page));
+        rows
     }
 }
 
@@ -66,5 +73,6 @@ pub(crate) async fn run(
         BenchmarkKind::Sync => sync::run(bench, table).await,
         BenchmarkKind::Idle => idle::run(bench, table).await,
         BenchmarkKind::Start => start::run(bench, table).await,
+        BenchmarkKind::Page => page::run(bench, table).await,
     }
 }
