@@ -104,7 +104,8 @@ test('a restart leaves a marker, and no line is lost or doubled', options, async
   await page.locator('.marker', { hasText: 'page-restart started' }).waitFor();
   await eventually('both runs are there', async () => (await rows(page)).length === 20);
   const all = await rowsAndRemarks(page);
-  assert.match(all[10], /^— page-restart stopped with exit code \d+$/);
+  // The engine may have started it again before anybody could ask for the exit code.
+  assert.match(all[10], /^— page-restart stopped( with exit code \d+)?$/);
   assert.equal(all[11], '— page-restart started');
   assert.equal(all.filter((row) => row.startsWith('— ')).length, 2, all.join('\n'));
   assert.equal(await page.locator('.line.stderr').count(), 10);
@@ -152,8 +153,15 @@ async function numbersOf(id, tail) {
   return (await docker('GET', `/containers/${id}/logs?stdout=1&tail=${tail}`)).match(/(?<=number )\d+/g)?.map(Number) ?? [];
 }
 
-test('lines that the engine discarded while the page was away are missing behind a marker', options, async (context) => {
-  // More than the daemon keeps of a log that was followed.
+/** Returns how many logs the daemon reads from the engine. */
+async function openLogs() {
+  const metrics = await bed.rdd('ctl', 'get', '--raw', '/metrics');
+  const streams = [...metrics.matchAll(/^rdd_plugin_streams\{[^}]*kind="log"[^}]*\} (\d+)/gm)];
+  assert.ok(streams.length > 0, metrics);
+  return streams.reduce((sum, [, count]) => sum + Number(count), 0);
+}
+
+test('lines that the engine discarded while the page was away are missing behind a marker', options, async () => {
   const script = "trap 'seq 1 60000 | sed s/^/number\\ /' USR1; echo first; while :; do sleep 0.1; done";
   const host = { LogConfig: { Type: 'json-file', Config: { 'max-size': '20k', 'max-file': '2' } } };
   const id = await run('page-rotated', script, { host });
@@ -164,17 +172,15 @@ test('lines that the engine discarded while the page was away are missing behind
   await page.getByText('reconnecting…').first().waitFor();
   await docker('POST', `/containers/${id}/kill?signal=USR1`);
   await eventually('all is written', async () => (await numbersOf(id, 1))[0] === 60_000);
+  // Docker 20.10 sends a reader that follows other lines than one that comes later.
+  await eventually('the daemon no longer reads the log', async () => (await openLogs()) === 0);
   await unblock();
   await page.getByText('number 60000', { exact: true }).waitFor();
   const marker = await remarks(page);
   assert.match(marker, /page-rotated: lines are missing after .*: the engine removed them/);
   const kept = (await savedLines(page)).flatMap((line) => /^number (\d+)$/.exec(line)?.[1] ?? []).map(Number);
   assert.ok(kept[0] > 1, 'the first ones were discarded');
-  const expected = Array.from({ length: 60_001 - kept[0] }, (_, at) => kept[0] + at);
-  assert.deepEqual([...new Set(kept)], expected, 'none of the others is lost');
-  await context.test('none is doubled', { todo: 'Docker 20.10 sends lines again while it rotates quickly' }, () => {
-    assert.equal(kept.length, expected.length);
-  });
+  assert.deepEqual(kept, Array.from({ length: 60_001 - kept[0] }, (_, at) => kept[0] + at), 'none of the others is lost or doubled');
   assert.deepEqual(page.problems, []);
   await page.context().close();
 });
