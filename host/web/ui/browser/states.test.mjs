@@ -136,6 +136,13 @@ test('a thousand containers are listed, which are two pages of the API', async (
     assert.ok(first.rows >= 20 && first.rows <= 100, `${first.rows} rows`);
     assert.equal(first.count, '1041');
     assert.equal(await page.locator('tr').count(), 1041);
+    // In the end they get all rows, also those that nobody has scrolled to.
+    const session = await page.context().newCDPSession(page);
+    await eventually('all cells are accessible', async () => {
+      const { nodes } = await session.send('Accessibility.getFullAXTree');
+      return nodes.filter(({ role, ignored }) => !ignored && role?.value === 'cell').length === 7000;
+    });
+    await session.detach();
     assert.equal(page.urls.filter((url) => url.includes('continue=')).length > 0, true);
     await page.keyboard.press('/');
     await page.keyboard.type('project-7 many-7');

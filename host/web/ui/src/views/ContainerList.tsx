@@ -5,15 +5,16 @@ import { deleteObject, requestAction } from '../api/containerActions';
 import type { DaemonClient } from '../api/daemonClient';
 import type { ActionName, Container } from '../api/objects';
 import { useClock } from '../clock';
-import { containerStore, firstContainers, groups } from '../containerStore';
+import { containerStore, firstContainers, groups, type ContainerGroup } from '../containerStore';
 import { execAccess, probeExec } from '../execAccess';
 import { formatAge } from '../format';
 import { keyOf } from '../objectStore';
 import { logsHash } from '../route';
 import { ConfirmDialog } from './ConfirmDialog';
-import { ContainerRow } from './ContainerRow';
+import { ContainerRow, type ContainerRowProps } from './ContainerRow';
 import { FilterInput } from './FilterInput';
 import { Notices } from './Notices';
+import { useIdleLayout } from './idleLayout';
 import { useRowLimit } from './rowLimit';
 
 // A connection has as many subscriptions.
@@ -54,6 +55,7 @@ export function ContainerList({ client }: { client: DaemonClient }) {
   const total = shown.reduce((count, { containers: { length } }) => count + length, 0);
   const isGrouped = shown.length > 1 || shown[0]?.project !== '';
   const limit = useRowLimit(total);
+  const table = useIdleLayout(limit === total);
   const remove = (container: Container): void => {
     failure.value = undefined;
     deleteObject(client, 'containers', container).catch((error: unknown) => {
@@ -75,7 +77,7 @@ export function ContainerList({ client }: { client: DaemonClient }) {
       <Notices client={client} />
       {total === 0 ? null : (
         // Also while the last rows are not drawn yet: a row for each container and group, and the titles.
-        <table class="containers" aria-rowcount={1 + total + (isGrouped ? shown.length : 0)}>
+        <table ref={table} class="containers rows-apart" aria-rowcount={1 + total + (isGrouped ? shown.length : 0)}>
           <thead>
             <tr>
               <th><span class="hidden">Select</span></th>
@@ -87,28 +89,17 @@ export function ContainerList({ client }: { client: DaemonClient }) {
               <th><span class="hidden">Actions</span></th>
             </tr>
           </thead>
-          {firstContainers(shown, limit).map(({ project, containers: members }) => (
-            <tbody key={project}>
-              {!isGrouped ? null : (
-                <tr class="group">
-                  <th colSpan={7} scope="rowgroup">
-                    {project === '' ? 'No project' : project}
-                    {project === '' ? null : <a href={logsHash([{ project }])}>Logs</a>}
-                  </th>
-                </tr>
-              )}
-              {members.map((container) => (
-                <Row
-                  key={keyOf(container)}
-                  container={container}
-                  isSelected={selected.value.has(keyOf(container))}
-                  age={formatAge(container.status?.createdAt, now)}
-                  hasShell={execAccess.value === 'possible'}
-                  onAction={onAction}
-                  onSelect={onSelect}
-                />
-              ))}
-            </tbody>
+          {firstContainers(shown, limit).map((group) => (
+            <Group
+              key={group.project}
+              group={group}
+              isTitled={isGrouped}
+              selected={selected.value}
+              now={now}
+              hasShell={execAccess.value === 'possible'}
+              onAction={onAction}
+              onSelect={onSelect}
+            />
           ))}
         </table>
       )}
@@ -127,6 +118,46 @@ export function ContainerList({ client }: { client: DaemonClient }) {
   );
 }
 
+interface GroupProps {
+  group: ContainerGroup;
+  /** Whether its project is shown above it. */
+  isTitled: boolean;
+  selected: ReadonlySet<string>;
+  now: number;
+  hasShell: boolean;
+  onAction: ContainerRowProps['onAction'];
+  onSelect: ContainerRowProps['onSelect'];
+}
+
+function ContainerRows({ group, isTitled, selected, now, hasShell, onAction, onSelect }: GroupProps) {
+  const { project, containers } = group;
+  return (
+    <tbody>
+      {!isTitled ? null : (
+        <tr class="group">
+          <th colSpan={7} scope="rowgroup">
+            {project === '' ? 'No project' : project}
+            {project === '' ? null : <a href={logsHash([{ project }])}>Logs</a>}
+          </th>
+        </tr>
+      )}
+      {containers.map((container) => (
+        <Row
+          key={keyOf(container)}
+          container={container}
+          isSelected={selected.has(keyOf(container))}
+          age={formatAge(container.status?.createdAt, now)}
+          hasShell={hasShell}
+          onAction={onAction}
+          onSelect={onSelect}
+        />
+      ))}
+    </tbody>
+  );
+}
+
+// While rows are added, groups that are whole are not compared again.
+const Group = memo(ContainerRows);
 // A change of one container draws one row.
 const Row = memo(ContainerRow);
 

@@ -7,6 +7,7 @@ import { keyOf } from '../objectStore';
 import { ConfirmDialog } from './ConfirmDialog';
 import { FilterInput } from './FilterInput';
 import { Notices } from './Notices';
+import { useIdleLayout } from './idleLayout';
 import { useRowLimit } from './rowLimit';
 
 type DeletableObject = KubeObject & { status?: { conditions?: ObjectCondition[] } };
@@ -34,6 +35,7 @@ export function ObjectTable<T extends DeletableObject>(props: ObjectTableProps<T
   };
   const chosen = deleting.value;
   const limit = useRowLimit(objects.length);
+  const table = useIdleLayout(limit === objects.length);
   return (
     <main>
       <h1 class="hidden">{plural}</h1>
@@ -41,7 +43,7 @@ export function ObjectTable<T extends DeletableObject>(props: ObjectTableProps<T
       {failure.value === undefined ? null : <p class="failure" role="alert">{failure.value}</p>}
       <Notices client={client} />
       {objects.length === 0 ? null : (
-        <table class="objects" aria-rowcount={1 + objects.length}>
+        <table ref={table} class="objects rows-apart" aria-rowcount={1 + objects.length}>
           <thead>
             <tr>
               <th>Name</th>

@@ -2,9 +2,8 @@ import { useEffect, useReducer, useRef } from 'preact/hooks';
 
 // A row of a table is not lower than this, in pixels.
 const MIN_ROW_HEIGHT = 32;
-// The browser lays out the whole table at each step, so many small steps take longer
-// than a few, and large ones let clicks wait.
-const STEP = 100;
+// Larger steps let clicks wait, and with smaller ones all rows take longer.
+const STEP = 50;
 
 /**
  * Returns how many of `total` rows are drawn now: at first as many as fit the window,
@@ -18,8 +17,8 @@ export function useRowLimit(total: number): number {
   useEffect(() => {
     drawn.current = limit;
     if (limit === total) return undefined;
-    // In the frame after the next one: what was drawn before is on the screen then.
-    let frame = requestAnimationFrame(() => (frame = requestAnimationFrame(() => draw(undefined))));
+    // What was drawn before is on the screen when effects run.
+    const frame = requestAnimationFrame(() => draw(undefined));
     return () => cancelAnimationFrame(frame);
   });
   return limit;
