@@ -47,6 +47,14 @@ test('containers are grouped, filtered, and follow the engine', async () => {
   assert.deepEqual(await page.locator('.group th').allTextContents(), ['shopLogs', 'No project']);
   assert.equal(await page.getByRole('link', { name: '8080→80' }).getAttribute('href'), 'http://localhost:8080/');
   await assertAccessible(page, 'containers');
+  await page.getByRole('link', { name: 'shell alone' }).waitFor();
+  for (const width of [710, 900, 1280]) {
+    await page.setViewportSize({ width, height: 800 });
+    const beyond = await page.locator('.containers a, .containers button').evaluateAll((nodes) =>
+      nodes.filter((node) => node.getBoundingClientRect().right > document.documentElement.clientWidth).map((node) => node.textContent));
+    assert.deepEqual(beyond, [], `all actions are on a screen of ${width} pixels`);
+  }
+  await shot(page, 'containers-wide');
   await page.keyboard.press('/');
   await page.keyboard.type('DB');
   await eventually('one is left', async () => (await page.locator('.name a').allTextContents()).join() === 'shop-db-1');
