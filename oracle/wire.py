@@ -1,7 +1,7 @@
 """Decodes Protobuf without knowing the types, for comparison only.
 
-Bytes are text if they are printable, otherwise a message if they parse as one. The result is the same for
-the same bytes, so two responses are equal exactly if their fields are.
+Bytes are text if they are printable, otherwise a message if they parse as one. Fields with their default
+value are left out: kube-apiserver sends them, and every decoder reads the same without them.
 """
 
 import string
@@ -53,7 +53,8 @@ def message(content: bytes) -> Optional[dict]:
             return None
         if value is None:
             return None
-        fields.setdefault(name, []).append(value)
+        if value not in ("", 0, {}):
+            fields.setdefault(name, []).append(value)
     return fields
 
 

@@ -275,6 +275,7 @@ where
     let verb = RequestVerb::determine(&parts, &path, &resource, &query)?;
     record.verb.get_or_init(|| verb.name());
     let endpoint = match (resource.is_builtin(), verb) {
+        (true, RequestVerb::List) => EndpointKind::BuiltinList,
         (true, RequestVerb::Watch) => EndpointKind::BuiltinWatch,
         (true, _) => EndpointKind::Builtin,
         (false, _) => EndpointKind::Custom,
