@@ -26,6 +26,15 @@ async fn a_creator_does_not_own_what_every_object_has() {
 }
 
 #[tokio::test]
+async fn an_update_creates_a_role() {
+    let client = TestClient::new().await;
+    let role = json!({"metadata": {"name": "r"}, "rules": [{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get"]}]});
+    let path = format!("{ROLES}/r");
+    assert_eq!(client.put(&path, &role).await.code, 201);
+    assert_eq!(client.put(&path, &role).await.code, 200);
+}
+
+#[tokio::test]
 async fn an_apply_with_the_uid_of_nothing_is_a_conflict() {
     let client = TestClient::new().await;
     let uid = "11111111-1111-1111-1111-111111111111";
