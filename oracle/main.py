@@ -5,6 +5,7 @@ alone, like the other tools that run servers: nothing is to be compiled after a 
 """
 
 import argparse
+import signal
 import subprocess
 import sys
 import tempfile
@@ -71,6 +72,8 @@ def run_sequences(options: argparse.Namespace, clients: tuple) -> int:
 
 def main() -> int:
     options = arguments()
+    # Otherwise the servers would outlive a run that is ended.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with tempfile.TemporaryDirectory(prefix="rdd-oracle-") as temporary:
         directory = options.keep or Path(temporary)
         directory.mkdir(exist_ok=True)

@@ -95,14 +95,17 @@ class Normalizer:
 
     @staticmethod
     def sort_causes(status: dict) -> None:
-        """kube-apiserver collects some causes from maps, whose order is random."""
+        """kube-apiserver collects some causes from maps, whose order is random, and repeats some."""
         causes = (status.get("details") or {}).get("causes") if isinstance(status.get("details"), dict) else None
         if not isinstance(causes, list) or len(causes) < 2:
             return
-        causes.sort(key=lambda cause: json.dumps(cause, sort_keys=True))
+        unique = {json.dumps(cause, sort_keys=True): cause for cause in causes}
+        status["details"]["causes"] = [unique[key] for key in sorted(unique)]
+        lines = str(status.get("message")).splitlines()
+        status["message"] = "\n".join([*lines[:1], *sorted(lines[1:])])
         start, bracket, rest = str(status.get("message")).partition("[")
         if bracket:
-            status["message"] = start + bracket + ", ".join(sorted(rest.removesuffix("]").split(", "))) + "]"
+            status["message"] = start + bracket + ", ".join(sorted(set(rest.removesuffix("]").split(", ")))) + "]"
 
     def text(self, text: str) -> str:
         for found, symbol in self.replaced.items():
