@@ -105,6 +105,7 @@ async fn a_deprecated_version_names_its_replacement() {
     let client = TestClient::new().await;
     let old = |mut version: Value, name: &str| {
         version["name"] = name.into();
+        version["served"] = true.into();
         version["storage"] = false.into();
         version["deprecated"] = true.into();
         version
