@@ -101,6 +101,10 @@ floods: build ## flood the daemon with slow, hostile, and very many clients (abo
 two-daemons: build ## run two daemons on one cluster for ten minutes; report loss
 	scripts/two-daemons $(ARGS)
 
+.PHONY: oracle
+oracle: build ## compare the API server with a real kube-apiserver (builds it, a quarter of an hour; needs Go)
+	scripts/oracle $(ARGS)
+
 .PHONY: fmt
 fmt: ## format the Rust code
 	$(CARGO) fmt --all

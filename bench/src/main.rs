@@ -26,11 +26,18 @@ struct Args {
     #[arg(long)]
     rdd: PathBuf,
     /// URL of a Docker engine that is used for nothing else
-    #[arg(long, env = "DOCKER_HOST")]
-    engine: String,
+    #[arg(
+        long,
+        env = "DOCKER_HOST",
+        required_unless_present = "rival_kubeconfig"
+    )]
+    engine: Option<String>,
     /// Path of kubectl, for the rows that measure it
-    #[arg(long)]
-    kubectl: PathBuf,
+    #[arg(long, required_unless_present = "rival_kubeconfig")]
+    kubectl: Option<PathBuf>,
+    /// Compare the embedded API server with the server of this kubeconfig, and nothing else
+    #[arg(long, value_name = "FILE", conflicts_with = "rows")]
+    rival_kubeconfig: Option<PathBuf>,
     /// Directory of the backend as a dynamic library, for the rows that compare the forms
     #[arg(long, value_name = "DIR")]
     library: Option<PathBuf>,
@@ -78,14 +85,20 @@ async fn main() -> Result<()> {
     }
     std::fs::create_dir_all(&args.work_dir)
         .with_context(|| format!("cannot create {}", args.work_dir.display()))?;
+    let mut table = BenchmarkReport::default();
+    if let Some(rival) = args.rival_kubeconfig {
+        rows::apiserver::run(&args.rdd, &args.work_dir, &rival, args.rounds, &mut table).await?;
+        return table.print(None);
+    }
+    let engine = args.engine.context("no --engine")?;
     let bench = BenchmarkConfig {
-        docker: docker::DockerClient::connect(&args.engine).await?,
+        docker: docker::DockerClient::connect(&engine).await?,
         component: args.rdd.with_file_name("plugins").join("moby"),
         library: args.library,
         fixtures: args.fixtures,
         page_script: args.page_script,
         rdd: args.rdd,
-        kubectl: args.kubectl,
+        kubectl: args.kubectl.context("no --kubectl")?,
         work_dir: args.work_dir,
         rounds: args.rounds,
     };
@@ -94,9 +107,8 @@ async fn main() -> Result<()> {
     } else {
         args.rows
     };
-    let mut table = BenchmarkReport::default();
     for row in rows {
         rows::run(row, &bench, &mut table).await?;
     }
-    table.print(&bench.docker.version().await?)
+    table.print(Some(&bench.docker.version().await?))
 }

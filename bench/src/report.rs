@@ -38,14 +38,14 @@ impl BenchmarkReport {
         eprint_line(line);
     }
 
-    /// Prints the table as Markdown to standard output.
-    pub(crate) fn print(&self, engine: &str) -> Result<()> {
+    /// Prints the table as Markdown to standard output. `engine` is the version of the
+    /// engine, if there is one.
+    pub(crate) fn print(&self, engine: Option<&str>) -> Result<()> {
         let cores = std::thread::available_parallelism()?;
         let mut out = std::io::stdout().lock();
-        writeln!(
-            out,
-            "{cores} cores, Docker Engine {engine}, rdd built for release"
-        )?;
+        let engine =
+            engine.map_or_else(String::new, |version| format!("Docker Engine {version}, "));
+        writeln!(out, "{cores} cores, {engine}rdd built for release")?;
         writeln!(out)?;
         writeln!(out, "| measure | rdd | rival | ratio | bar |")?;
         writeln!(out, "|---|---|---|---|---|")?;

@@ -12,7 +12,8 @@ use cargo_metadata::MetadataCommand;
 
 /// The prefixes that identify a path of the repository in a text.
 const FOLDERS: [&str; 10] = [
-    "bats/", "bench/", "crds/", "docs/", "fuzz/", "host/", "plugins/", "scripts/", "wit/", "xtask/",
+    "bats/", "bench/", "crds/", "docs/", "fuzz/", "host/", "oracle/", "plugins/", "scripts/",
+    "wit/", "xtask/",
 ];
 
 fn root() -> PathBuf {

@@ -1,5 +1,6 @@
 //! The rows of the table, each measured separately.
 
+pub(crate) mod apiserver;
 mod backends;
 mod bad_backends;
 mod events;

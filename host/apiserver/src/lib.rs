@@ -35,6 +35,7 @@ mod impersonation;
 mod open_error;
 mod server;
 mod service;
+mod unread_body;
 mod user;
 mod warnings;
 

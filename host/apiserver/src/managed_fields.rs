@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use rdd_apiserver_fieldmanager::{self as fieldmanager, ApplyError, ObjectType, PatchError};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::resource::ResourceStrategy;
 use crate::status::{ApiError, StatusCause};
@@ -83,10 +83,26 @@ pub(crate) fn update(
     manager: &str,
     now: Timestamp,
 ) -> Result<Value, ApiError> {
+    let empty = match live {
+        None => empty_object(ctx),
+        Some(_) => None,
+    };
+    let live = live.or(empty.as_ref());
     with_tracking_request(ctx, manager, now, |request| {
         fieldmanager::update(live, new, request)
             .map_err(|error| ApiError::bad_request(error.to_string()))
     })
+}
+
+/// Returns what a create of a built-in kind changes: an object whose fields have the
+/// zero values of Go. So a creator does not own `spec` itself, which every object has.
+fn empty_object(ctx: &RequestContext) -> Option<Value> {
+    let ResourceStrategy::Builtin(builtin) = &ctx.resource.strategy else {
+        return None;
+    };
+    let kind = &ctx.resource.kind;
+    let mut object = json!({"apiVersion": kind.api_version(), "kind": kind.kind, "metadata": {}});
+    builtin.decode(&mut object).is_ok().then_some(object)
 }
 
 /// Applies a configuration to the live object.

@@ -120,6 +120,8 @@ fn requested_shape(clause: &AcceptClause<'_>) -> Option<ObjectShape> {
 pub(crate) enum EndpointKind {
     /// Objects of a built-in kind.
     Builtin,
+    /// A list of a built-in kind.
+    BuiltinList,
     /// A watch of a built-in kind.
     BuiltinWatch,
     /// Custom resources, whose objects have no protobuf message.
@@ -192,7 +194,9 @@ pub(crate) fn format(
             .any(|clause| served_media_type(clause).is_some() && clause.media != "application/*")
     {
         let streams = match endpoint {
-            EndpointKind::BuiltinWatch => format!(", {STREAM_MEDIA_TYPES}"),
+            EndpointKind::BuiltinList | EndpointKind::BuiltinWatch => {
+                format!(", {STREAM_MEDIA_TYPES}")
+            }
             _ => String::new(),
         };
         return Err(ApiError::not_acceptable(format!(

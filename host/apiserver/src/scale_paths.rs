@@ -35,6 +35,44 @@ fn lookup<'a>(object: &'a Value, path: &[String]) -> Option<&'a Value> {
     path.iter().try_fold(object, |value, part| value.get(part))
 }
 
+/// Returns what is wrong with a replica count.
+fn replicas_cause(object: &Value, path: &[String]) -> Option<StatusCause> {
+    let value = lookup(object, path)?;
+    let Some(count) = value.as_i64() else {
+        return Some(accessor_cause(path, &0.into(), value, "int64"));
+    };
+    let detail = match count {
+        ..0 => "should be a non-negative integer".to_owned(),
+        count if count > i64::from(i32::MAX) => {
+            format!("should be less than or equal to {}", i32::MAX)
+        }
+        _ => return None,
+    };
+    Some(StatusCause::invalid(
+        format!(".{}", path.join(".")),
+        value,
+        &detail,
+    ))
+}
+
+/// Returns the cause of a value that has another type. `zero` is the zero value of the
+/// expected one.
+fn accessor_cause(path: &[String], zero: &Value, value: &Value, expected: &str) -> StatusCause {
+    let path = format!(".{}", path.join("."));
+    let (text, found) = match value {
+        Value::Null => ("<nil>".to_owned(), "<nil>"),
+        Value::Bool(flag) => (flag.to_string(), "bool"),
+        Value::Number(number) if number.is_f64() => (number.to_string(), "float64"),
+        Value::Number(number) => (number.to_string(), "int64"),
+        Value::String(text) => (text.clone(), "string"),
+        Value::Array(_) => (value.to_string(), "[]interface {}"),
+        Value::Object(_) => (value.to_string(), "map[string]interface {}"),
+    };
+    let detail =
+        format!("{path} accessor error: {text} is of the type {found}, expected {expected}");
+    StatusCause::invalid(path, zero, &detail)
+}
+
 impl ScalePaths {
     /// Parses `subresources.scale` of a definition's version.
     pub(crate) fn from_definition(scale: &Value) -> Option<Self> {
@@ -43,6 +81,22 @@ impl ScalePaths {
             status: parse_path(scale.get("statusReplicasPath")?)?,
             selector: scale.get("labelSelectorPath").and_then(parse_path),
         })
+    }
+
+    /// Validates the replica counts and the selector of an object. What is absent is
+    /// valid.
+    pub(crate) fn validate(&self, object: &Value) -> Vec<StatusCause> {
+        let mut causes: Vec<StatusCause> = [&self.spec, &self.status]
+            .into_iter()
+            .filter_map(|path| replicas_cause(object, path))
+            .collect();
+        if let Some(path) = &self.selector
+            && let Some(value) = lookup(object, path)
+            && !value.is_string()
+        {
+            causes.push(accessor_cause(path, &"".into(), value, "string"));
+        }
+        causes
     }
 
     /// Returns the `Scale` of an object.

@@ -23,6 +23,7 @@ use crate::request_span;
 use crate::request_verb::{RequestVerb, requested_verb};
 use crate::server::{ApiServer, ServerState};
 use crate::status::ApiError;
+use crate::unread_body::UnreadBody;
 use crate::user::UserInfo;
 use crate::verbs::context::RequestContext;
 use crate::verbs::{collection, create, delete, get, list, patch, scale, update, watch};
@@ -69,6 +70,8 @@ where
     let audit_id = audit_id(&parts.headers);
     let query = limited_query(&parts);
     let no_query = QueryParams::parse(None);
+    let mut body = std::pin::pin!(body);
+    let unread = UnreadBody::new(&parts);
     let pending = PendingEvent::new(
         &server,
         &parts,
@@ -80,12 +83,14 @@ where
         Ok(query) => {
             let plain = negotiate::document_format(&parts.headers, &query);
             let state = Arc::clone(&server);
+            let body = body.as_mut();
             route(state, parts, query, plain, body, span, pending.record())
                 .await
                 .unwrap_or_else(|error| render::error(&error, plain))
         }
         Err(error) => render::error(&error, ResponseFormat::JSON),
     };
+    unread.finish(body, &mut response).await;
     // A request that was rejected before it was routed has no verb.
     let verb = pending.record().verb.get().copied().unwrap_or_default();
     server.metrics.record(verb, response.status());
@@ -270,6 +275,7 @@ where
     let verb = RequestVerb::determine(&parts, &path, &resource, &query)?;
     record.verb.get_or_init(|| verb.name());
     let endpoint = match (resource.is_builtin(), verb) {
+        (true, RequestVerb::List) => EndpointKind::BuiltinList,
         (true, RequestVerb::Watch) => EndpointKind::BuiltinWatch,
         (true, _) => EndpointKind::Builtin,
         (false, _) => EndpointKind::Custom,

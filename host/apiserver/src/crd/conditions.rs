@@ -54,6 +54,24 @@ pub(super) fn is_true(object: &Value, kind: &str) -> bool {
         .any(|c| c["type"] == kind && c["status"] == "True")
 }
 
+/// Accepts the names that are not taken; the others stay as they are.
+fn accept_others(status: &mut Value, mut names: Value, taken: &[&str]) {
+    let before = &status["acceptedNames"];
+    let empty = json!({"plural": "", "kind": ""});
+    for field in taken {
+        let old = before.get(field).or_else(|| empty.get(field)).cloned();
+        if let Some(names) = names.as_object_mut() {
+            match old {
+                Some(old) => names.insert((*field).to_owned(), old),
+                None => names.remove(*field),
+            };
+        }
+    }
+    if let Some(map) = status.as_object_mut() {
+        map.insert("acceptedNames".to_owned(), names);
+    }
+}
+
 /// Updates the status of a definition: its names are accepted and it is
 /// served, or its names conflict with another kind.
 pub(super) fn update_status(object: &mut Value, conflict: Option<NameConflict>, now: &str) {
@@ -88,7 +106,12 @@ pub(super) fn update_status(object: &mut Value, conflict: Option<NameConflict>, 
                 now,
             );
         }
-        Some(NameConflict { reason, message }) => {
+        Some(NameConflict {
+            reason,
+            message,
+            fields,
+        }) => {
+            accept_others(status, names, &fields);
             set_condition(status, "NamesAccepted", "False", reason, &message, now);
             if !established {
                 set_condition(

@@ -1,66 +1,80 @@
 //! Conflicts between the names of kinds within a group.
 
+use std::collections::HashSet;
+
 use rdd_apiserver_kinds::ResourceKind;
 use serde_json::Value;
 
 use crate::meta;
 
-/// A conflict of a definition's names with those of another kind.
+/// Conflicts of a definition's names with those of other kinds.
 #[derive(Debug)]
 pub(super) struct NameConflict {
     /// The reason of the condition `NamesAccepted`.
     pub(super) reason: &'static str,
     /// The message of the condition.
     pub(super) message: String,
+    /// The fields of `spec.names` whose names are taken.
+    pub(super) fields: Vec<&'static str>,
 }
 
-impl NameConflict {
-    fn new(reason: &'static str, name: &str) -> Self {
-        Self {
-            reason,
-            message: format!("{name:?} is already in use"),
-        }
-    }
-}
-
-/// Returns the first conflict of a definition's names with the kinds in
-/// `taken`.
+/// Returns the conflicts of a definition's names with the kinds in `taken`. As
+/// upstream, the condition is about the last one.
 pub(super) fn find<'k>(
     definition: &Value,
     taken: impl Iterator<Item = &'k ResourceKind>,
 ) -> Option<NameConflict> {
-    let group = definition["spec"]["group"].as_str().unwrap_or_default();
-    let spec_names = &definition["spec"]["names"];
-    let text = |field: &str| spec_names[field].as_str().unwrap_or_default();
-    let (plural, singular) = (text("plural"), text("singular"));
-    let short: Vec<&str> = meta::validate::string_items(spec_names.get("shortNames"));
+    let spec = &definition["spec"];
+    let group = spec["group"].as_str().unwrap_or_default();
+    let (mut resources, mut kinds) = (HashSet::new(), HashSet::new());
     for kind in taken.filter(|kind| kind.group == group) {
-        let names = [&kind.plural, &kind.singular];
-        let has = |name: &str| {
-            !name.is_empty()
-                && (names.iter().any(|n| *n == name) || kind.short_names.iter().any(|n| n == name))
-        };
-        if has(plural) {
-            return Some(NameConflict::new("PluralConflict", plural));
-        }
-        if has(singular) {
-            return Some(NameConflict::new("SingularConflict", singular));
-        }
-        if let Some(name) = short.iter().find(|name| has(name)) {
-            return Some(NameConflict::new("ShortNamesConflict", name));
-        }
-        if [&kind.kind, &kind.list_kind]
-            .iter()
-            .any(|k| *k == text("kind"))
-        {
-            return Some(NameConflict::new("KindConflict", text("kind")));
-        }
-        if [&kind.kind, &kind.list_kind]
-            .iter()
-            .any(|k| *k == text("listKind"))
-        {
-            return Some(NameConflict::new("ListKindConflict", text("listKind")));
+        resources.extend([kind.plural.as_str(), kind.singular.as_str()]);
+        resources.extend(kind.short_names.iter().map(String::as_str));
+        kinds.extend([kind.kind.as_str(), kind.list_kind.as_str()]);
+    }
+    let names = &spec["names"];
+    let text = |field: &str| names[field].as_str().unwrap_or_default();
+    let is_taken = |name: &str| !name.is_empty() && resources.contains(name);
+    let mut conflicts = Vec::new();
+    for (field, reason) in [
+        ("plural", "PluralConflict"),
+        ("singular", "SingularConflict"),
+    ] {
+        if is_taken(text(field)) {
+            conflicts.push((
+                field,
+                reason,
+                format!("{:?} is already in use", text(field)),
+            ));
         }
     }
-    None
+    let short: Vec<String> = meta::validate::string_items(names.get("shortNames"))
+        .into_iter()
+        .filter(|name| is_taken(name))
+        .map(|name| format!("{name:?} is already in use"))
+        .collect();
+    match short.as_slice() {
+        [] => {}
+        [only] => conflicts.push(("shortNames", "ShortNamesConflict", only.clone())),
+        several => {
+            let message = format!("[{}]", several.join(", "));
+            conflicts.push(("shortNames", "ShortNamesConflict", message));
+        }
+    }
+    for (field, reason) in [("kind", "KindConflict"), ("listKind", "ListKindConflict")] {
+        if kinds.contains(text(field)) {
+            conflicts.push((
+                field,
+                reason,
+                format!("{:?} is already in use", text(field)),
+            ));
+        }
+    }
+    let fields = conflicts.iter().map(|(field, ..)| *field).collect();
+    let (_, reason, message) = conflicts.pop()?;
+    Some(NameConflict {
+        reason,
+        message,
+        fields,
+    })
 }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use rdd_apiserver_fieldmanager::ObjectType;
-use rdd_apiserver_kinds::ResourceKind;
 use rdd_apiserver_kinds::table::{ColumnError, TableColumns};
+use rdd_apiserver_kinds::{ResourceKind, compare_versions};
 use rdd_apiserver_schema::StructuralSchema;
 use rdd_apiserver_schema::names::NameValidator;
 use serde_json::Value;
@@ -113,14 +113,14 @@ fn custom(
     let warning = (version["deprecated"] == true).then(|| {
         version["deprecationWarning"].as_str().map_or_else(
             || {
-                format!(
-                    "{}/{} {} is deprecated",
-                    definition["spec"]["group"].as_str().unwrap_or_default(),
-                    version["name"].as_str().unwrap_or_default(),
-                    definition["spec"]["names"]["kind"]
-                        .as_str()
-                        .unwrap_or_default()
-                )
+                let spec = &definition["spec"];
+                let group = spec["group"].as_str().unwrap_or_default();
+                let kind = spec["names"]["kind"].as_str().unwrap_or_default();
+                let name = version["name"].as_str().unwrap_or_default();
+                let remedy = replacement(spec, name)
+                    .map(|newer| format!("; use {group}/{newer} {kind}"))
+                    .unwrap_or_default();
+                format!("{group}/{name} {kind} is deprecated{remedy}")
             },
             str::to_owned,
         )
@@ -146,4 +146,14 @@ fn custom(
         normalize_on_read: has_several_versions || meta::generation(definition) > 1,
         deprecation_warning: warning,
     })
+}
+
+/// Returns the latest version that is served, not deprecated, and later than `deprecated`.
+fn replacement<'v>(spec: &'v Value, deprecated: &str) -> Option<&'v str> {
+    let versions = spec["versions"].as_array().into_iter().flatten();
+    versions
+        .filter(|version| version["served"] == true && version["deprecated"] != true)
+        .filter_map(|version| version["name"].as_str())
+        .min_by(|a, b| compare_versions(a, b))
+        .filter(|newest| compare_versions(newest, deprecated).is_lt())
 }

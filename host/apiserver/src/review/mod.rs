@@ -79,7 +79,7 @@ fn metadata(server: &ServerState, review: ReviewKind, sent: &Value) -> Value {
     if review == ReviewKind::SelfSubject {
         return json!({"creationTimestamp": crate::timestamp::rfc3339_seconds(server.clock.now())});
     }
-    let mut metadata = json!({"creationTimestamp": null});
+    let mut metadata = json!({});
     for key in ["name", "namespace"] {
         let text = meta::text(sent, key);
         if let (false, Some(map)) = (text.is_empty(), metadata.as_object_mut()) {

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use super::context::{HandlerResponse, RequestContext};
 use super::create;
 use super::patch::ensure_name;
-use super::request_object;
+use super::request_object::{self, NormalizeError};
 use super::scale;
 use super::update::{self, ObjectUpdate, UpdateKind};
 use super::write_options::{FieldValidation, WriteOptions};
@@ -14,7 +14,7 @@ use crate::authorization;
 use crate::decode::{self, YamlError};
 use crate::managed_fields;
 use crate::meta;
-use crate::status::{ALREADY_EXISTS, ApiError, StatusCause};
+use crate::status::{ALREADY_EXISTS, ApiError};
 
 /// The type of a scale.
 const SCALE_API_VERSION: &str = "autoscaling/v1";
@@ -102,7 +102,7 @@ pub(super) async fn apply(
         let mut object = managed_fields::apply(ctx, Some(live), &applied, options)?;
         request_object::ensure_namespace(ctx, &mut object)?;
         let strict_errors = request_object::normalize(ctx, &mut object)
-            .map_err(|error| ApiError::untyped(error.to_string()))?;
+            .map_err(|error| not_convertible(ctx, &applied, &error))?;
         if let (FieldValidation::Strict, Some(first)) = (options.validation, strict_errors.first())
         {
             return Err(ApiError::untyped(first.clone()));
@@ -155,18 +155,41 @@ async fn create_applied(
 ) -> Result<HandlerResponse, ApiError> {
     let uid = meta::text(applied, "uid");
     if !uid.is_empty() {
-        // No object has this uid, and a new one gets its uid from the server.
-        let cause = StatusCause::invalid("metadata.uid", &uid.into(), "field is immutable");
-        return Err(create::invalid_object(
-            ctx,
-            applied,
-            vec![cause.clone(), cause],
+        // A new object gets its UID from the server.
+        let kind = &ctx.resource.kind;
+        let why = format!(
+            "uid mismatch: the provided object specified uid {uid}, and no existing object was found"
+        );
+        return Err(ApiError::conflict(
+            &kind.group,
+            &kind.plural,
+            ctx.name(),
+            &why,
         ));
     }
     authorization::check_create(ctx)?;
     let mut object = managed_fields::apply(ctx, None, applied, options)?;
     request_object::ensure_namespace(ctx, &mut object)?;
     request_object::normalize(ctx, &mut object)
-        .map_err(|error| ApiError::untyped(error.to_string()))?;
+        .map_err(|error| not_convertible(ctx, applied, &error))?;
     create::create_object(ctx, object, options, &create::ManagedFieldsPolicy::Applied).await
+}
+
+/// Returns the error of a configuration with a value that its kind cannot have.
+fn not_convertible(ctx: &RequestContext, applied: &Value, error: &NormalizeError) -> ApiError {
+    if !matches!(error, NormalizeError::Builtin(_)) {
+        return ApiError::untyped(error.to_string());
+    }
+    let kind = format!(
+        "{}, Kind={}",
+        ctx.resource.kind.api_version(),
+        ctx.resource.kind.kind
+    );
+    // Upstream writes the group of the core kinds, which is empty.
+    let separator = if kind.contains('/') { "" } else { "/" };
+    ApiError::untyped(format!(
+        "failed to convert new object ({}/{}; {separator}{kind}) to proper version: unable to convert unstructured object to {separator}{kind}: {error}",
+        meta::text(applied, "namespace"),
+        ctx.name()
+    ))
 }

@@ -54,8 +54,11 @@ impl ContinueToken {
     }
 
     fn decode(text: &str) -> Result<Self, ApiError> {
-        let invalid =
-            |reason: String| ApiError::bad_request(format!("continue key is not valid: {reason}"));
+        let invalid = |reason: String| {
+            ApiError::bad_request(format!(
+                "invalid continue token: continue key is not valid: {reason}"
+            ))
+        };
         let bytes = URL_SAFE_NO_PAD
             .decode(text)
             .map_err(|error| invalid(error.to_string()))?;

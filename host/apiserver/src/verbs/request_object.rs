@@ -339,6 +339,7 @@ pub(crate) fn validate(ctx: &RequestContext, new: &Value, old: Option<&Value>) -
                 .iter()
                 .map(StatusCause::from),
         );
+        causes.extend(custom.scale.iter().flat_map(|paths| paths.validate(new)));
         return causes;
     }
     causes.extend(meta::validate::validate_metadata(

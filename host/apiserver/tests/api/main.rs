@@ -30,5 +30,6 @@ mod protobuf;
 mod protocol;
 mod reflector;
 mod reviews;
+mod upstream;
 mod watches;
 mod wording;

@@ -1,13 +1,19 @@
 //! Authentication, media types, and methods.
 
+use std::convert::Infallible;
+use std::iter;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use bytes::Bytes;
 use http::Request;
-use http_body_util::Full;
+use http_body::Frame;
+use http_body_util::{Full, StreamBody};
 use serde_json::json;
 use tower::ServiceExt as _;
 
 use crate::client::{
-    CONFIG_MAPS, JSON, TestClient, WIDGETS, config_map, read_response, sized_version,
+    CONFIG_MAPS, JSON, TestClient, WIDGETS, admin, config_map, read_response, sized_version,
 };
 
 #[tokio::test]
@@ -111,4 +117,56 @@ async fn json_is_indented_on_request() {
     let pretty = client.get(&format!("{CONFIG_MAPS}/a?pretty=true")).await;
     assert!(pretty.text.matches('\n').count() > 5);
     assert_eq!(pretty.body, compact.body);
+}
+
+/// A body that shows whether it was read to its end.
+fn observed_body(
+    frames: usize,
+) -> (
+    impl http_body::Body<Data = Bytes, Error = Infallible> + Send,
+    Arc<AtomicBool>,
+) {
+    let was_read = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&was_read);
+    let frames = (0..frames).map(|_| Ok(Frame::data(Bytes::from(vec![b' '; 100 * 1024]))));
+    let end = iter::once_with(move || {
+        flag.store(true, Ordering::SeqCst);
+        Ok(Frame::data(Bytes::new()))
+    });
+    (
+        StreamBody::new(futures::stream::iter(frames.chain(end))),
+        was_read,
+    )
+}
+
+#[tokio::test]
+async fn the_body_of_a_rejected_request_does_not_end_its_connection() {
+    let client = TestClient::new().await;
+    for (frames, is_read) in [(1, true), (3, false)] {
+        let (body, was_read) = observed_body(frames);
+        let request = Request::put(CONFIG_MAPS)
+            .extension(admin())
+            .body(body)
+            .unwrap();
+        let response = client.0.clone().oneshot(request).await.unwrap();
+        assert_eq!(response.status(), 405);
+        assert_eq!(was_read.load(Ordering::SeqCst), is_read, "{frames} frames");
+        let close = response.headers().get("connection");
+        assert_eq!(close.is_none(), is_read, "{frames} frames: {close:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_is_awaited_is_not_asked_for_in_vain() {
+    let client = TestClient::new().await;
+    let (body, was_read) = observed_body(0);
+    let request = Request::put(CONFIG_MAPS)
+        .header("expect", "100-continue")
+        .extension(admin())
+        .body(body)
+        .unwrap();
+    let response = client.0.clone().oneshot(request).await.unwrap();
+    assert_eq!(response.status(), 405);
+    assert!(!was_read.load(Ordering::SeqCst));
+    assert_eq!(response.headers()["connection"], "close");
 }

@@ -320,8 +320,15 @@ async fn refused_methods_and_media_types_are_named() {
     }
     for (path, expected) in [
         (
-            CONFIG_MAPS.to_owned(),
+            format!("{CONFIG_MAPS}/x"),
             format!("406: Not Acceptable\n\nAvailable representations: {types}"),
+        ),
+        // The path of a list is that of a watch, too.
+        (
+            CONFIG_MAPS.to_owned(),
+            format!(
+                "406: Not Acceptable\n\nAvailable representations: {types}, application/json;stream=watch, application/vnd.kubernetes.protobuf;stream=watch"
+            ),
         ),
         (
             format!("{CONFIG_MAPS}?watch=1"),

@@ -155,11 +155,13 @@ fn describe_object(object: &Value) -> String {
         |value: Option<&Value>| value.and_then(Value::as_str).unwrap_or_default().to_owned();
     let metadata = object.get("metadata");
     let metadata_field = |name: &str| string(metadata.and_then(|metadata| metadata.get(name)));
+    let api_version = string(object.get("apiVersion"));
+    // Upstream writes the group of the core kinds, which is empty.
+    let separator = if api_version.contains('/') { "" } else { "/" };
     format!(
-        "{}/{}; {}, Kind={}",
+        "{}/{}; {separator}{api_version}, Kind={}",
         metadata_field("namespace"),
         metadata_field("name"),
-        string(object.get("apiVersion")),
         string(object.get("kind"))
     )
 }

@@ -295,6 +295,12 @@ fn crd_kind() -> BuiltinKind {
         &["crd", "crds"],
     );
     kind.namespaced = false;
+    // Upstream still stores them in their first version.
+    kind.storage_version_hash = storage_version_hash(
+        "apiextensions.k8s.io",
+        "v1beta1",
+        "CustomResourceDefinition",
+    );
     kind.categories = vec!["api-extensions".into()];
     kind.subresources = vec![subresource(&kind, "status", &SUBRESOURCE_VERBS)];
     let rules = KindStrategy {

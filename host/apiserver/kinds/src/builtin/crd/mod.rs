@@ -81,6 +81,7 @@ pub(super) fn prepare_status(object: &mut Value, old: &Value) {
 
 pub(super) fn validate_create(object: &Value) -> Vec<FieldError> {
     let mut errors = names::validate_approval(object);
+    errors.extend(names::validate_object_name(object));
     errors.extend(validate(object));
     errors
 }

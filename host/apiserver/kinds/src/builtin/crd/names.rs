@@ -50,21 +50,23 @@ fn is_url(text: &str) -> bool {
     })
 }
 
-pub(super) fn validate(object: &Value) -> Vec<FieldError> {
+/// Checks that the name of a new definition is made of its other names, which never
+/// change.
+pub(super) fn validate_object_name(object: &Value) -> Option<FieldError> {
     let spec = &object["spec"];
     let (name, plural, group) = (
         string_or_empty(&object["metadata"]["name"]),
         string_or_empty(&spec["names"]["plural"]),
         string_or_empty(&spec["group"]),
     );
+    let detail = "must be spec.names.plural+\".\"+spec.group";
+    (name != format!("{plural}.{group}")).then(|| invalid("metadata.name", name, detail))
+}
+
+pub(super) fn validate(object: &Value) -> Vec<FieldError> {
+    let spec = &object["spec"];
+    let group = string_or_empty(&spec["group"]);
     let mut errors = Vec::new();
-    if name != format!("{plural}.{group}") {
-        errors.push(invalid(
-            "metadata.name",
-            name,
-            "must be spec.names.plural+\".\"+spec.group",
-        ));
-    }
     errors.extend(validate_group(&group));
     errors.extend(validate_scope(&string_or_empty(&spec["scope"])));
     errors.extend(validate_names(&spec["names"]));

@@ -141,7 +141,7 @@ fn errors_of_identical_versions_are_reported_once() {
     });
     assert_eq!(
         none,
-        ["spec.validation.openAPIV3Schema: Required value: schemas are required"]
+        ["spec.versions[0].schema.openAPIV3Schema: Required value"]
     );
 }
 

@@ -98,9 +98,15 @@ pub(super) fn validate(object: &Value) -> Vec<FieldError> {
     if versions.is_empty() {
         return errors;
     }
+    for (index, version) in versions.iter().enumerate() {
+        if version["schema"]["openAPIV3Schema"].is_null() {
+            let field = format!("{FIELD}[{index}].schema.openAPIV3Schema");
+            errors.push(required(field, ""));
+        }
+    }
     for (path, schema) in schemas_by_path(object) {
         match schema.map(|schema| StructuralSchema::parse_at(&path, schema)) {
-            None => errors.push(required(path, "schemas are required")),
+            None => {}
             Some(Err(found)) => errors.extend(found),
             Some(Ok(_)) => {}
         }

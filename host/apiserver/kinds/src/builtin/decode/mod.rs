@@ -47,12 +47,16 @@ pub enum DecodeError {
         index: usize,
     },
     /// A time cannot be parsed.
-    #[error(
-        "parsing time {text:?} as \"2006-01-02T15:04:05Z07:00\": cannot parse {text:?} as \"2006\""
-    )]
+    #[error("parsing time {text:?} as {layout:?}: cannot parse {rest:?} as {element:?}")]
     InvalidTime {
         /// The value.
         text: String,
+        /// The layout that the field has, in Go's form.
+        layout: &'static str,
+        /// The part of the value that is not as the layout's next element.
+        rest: String,
+        /// That element.
+        element: &'static str,
     },
 }
 
@@ -255,14 +259,21 @@ impl Decoder {
         let Value::String(text) = value else {
             return Err(self.type_error(owner, value, "string"));
         };
-        let time: Timestamp = text
-            .parse()
-            .map_err(|_| DecodeError::InvalidTime { text: text.clone() })?;
-        let format = if has_micros {
-            "%Y-%m-%dT%H:%M:%S.%6fZ"
+        let (format, layout) = if has_micros {
+            ("%Y-%m-%dT%H:%M:%S.%6fZ", "2006-01-02T15:04:05.000000Z07:00")
         } else {
-            "%Y-%m-%dT%H:%M:%SZ"
+            ("%Y-%m-%dT%H:%M:%SZ", "2006-01-02T15:04:05Z07:00")
         };
+        let invalid = |rest: &str, element| DecodeError::InvalidTime {
+            text: text.clone(),
+            layout,
+            rest: rest.to_owned(),
+            element,
+        };
+        let time: Timestamp = text.parse().map_err(|_| invalid(text, "2006"))?;
+        if has_micros && let Some((rest, element)) = other_than_micros(text) {
+            return Err(invalid(rest, element));
+        }
         *text = time.strftime(format).to_string();
         Ok(())
     }
@@ -352,3 +363,18 @@ fn canonical_base64(text: &mut String) -> Result<(), DecodeError> {
 
 #[cfg(test)]
 mod tests;
+
+/// Returns what follows the seconds of a valid time, and what is expected there, unless
+/// that is a fraction of six digits.
+fn other_than_micros(time: &str) -> Option<(&str, &'static str)> {
+    const SECONDS: usize = "2006-01-02T15:04:05".len();
+    const DIGITS: usize = 6;
+    let rest = time.get(SECONDS..)?;
+    let fraction = rest.strip_prefix('.').unwrap_or_default();
+    let digits = fraction.bytes().take_while(u8::is_ascii_digit).count();
+    match digits {
+        DIGITS => None,
+        ..DIGITS => Some((rest, ".000000")),
+        _ => Some((fraction.get(DIGITS..)?, "Z07:00")),
+    }
+}

@@ -8,7 +8,7 @@ use super::super::field_errors::{invalid, invalid_for_each, required, unsupporte
 use super::{GROUP, items, text, validate_name};
 
 /// The kinds of subjects, sorted.
-const SUBJECT_KINDS: [&str; 3] = ["Group", "ServiceAccount", "User"];
+const SUBJECT_KINDS: [&str; 3] = ["ServiceAccount", "User", "Group"];
 
 /// Sets the group of the role and of users and groups.
 pub(in crate::builtin) fn prepare_create(object: &mut Value) {
@@ -72,7 +72,7 @@ fn validate_binding(object: &Value, is_namespaced: bool) -> Vec<FieldError> {
         errors.push(unsupported("roleRef.apiGroup", group, &[GROUP]));
     }
     let kinds: &[&str] = match is_namespaced {
-        true => &["ClusterRole", "Role"],
+        true => &["Role", "ClusterRole"],
         false => &["ClusterRole"],
     };
     let kind = text(reference, "kind");

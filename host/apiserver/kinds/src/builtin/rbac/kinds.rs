@@ -19,6 +19,7 @@ fn rbac_kind(
     kind.namespaced = namespaced;
     BuiltinKind {
         name_rule: NameValidator::PathSegment,
+        allow_create_on_update: true,
         ..builtin_kind(kind, (GROUP, plural), schema, rules)
     }
 }

@@ -1,0 +1,223 @@
+//! Answers that differed from kube-apiserver's until `scripts/oracle` compared them.
+
+use serde_json::{Value, json};
+
+use crate::client::{
+    APPLY, CONFIG_MAPS, DEFINITIONS, JSON, MERGE, TestClient, WIDGETS, sized_version, widget,
+    widget_definition,
+};
+
+const LEASES: &str = "/apis/coordination.k8s.io/v1/namespaces/default/leases";
+const ROLES: &str = "/apis/rbac.authorization.k8s.io/v1/namespaces/default/roles";
+
+#[tokio::test]
+async fn a_creator_does_not_own_what_every_object_has() {
+    let client = TestClient::new().await;
+    let lease = json!({"metadata": {"name": "l"}, "spec": {"holderIdentity": "me"}});
+    let made = client.post(LEASES, &lease).await;
+    assert_eq!(
+        made.body["metadata"]["managedFields"][0]["fieldsV1"],
+        json!({"f:spec": {"f:holderIdentity": {}}})
+    );
+    let role = client
+        .post(ROLES, &json!({"metadata": {"name": "r"}}))
+        .await;
+    assert_eq!(role.body["metadata"].get("managedFields"), None);
+}
+
+#[tokio::test]
+async fn an_update_creates_a_role() {
+    let client = TestClient::new().await;
+    let role = json!({"metadata": {"name": "r"}, "rules": [{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get"]}]});
+    let path = format!("{ROLES}/r");
+    assert_eq!(client.put(&path, &role).await.code, 201);
+    assert_eq!(client.put(&path, &role).await.code, 200);
+}
+
+#[tokio::test]
+async fn an_apply_with_the_uid_of_nothing_is_a_conflict() {
+    let client = TestClient::new().await;
+    let uid = "11111111-1111-1111-1111-111111111111";
+    let applied =
+        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "uid": uid}});
+    let path = format!("{CONFIG_MAPS}/a?fieldManager=one");
+    let refused = client.patch(&path, APPLY, &applied).await;
+    assert_eq!(refused.reason(), (409, "Conflict"));
+    assert_eq!(
+        refused.body["message"],
+        format!(
+            "Operation cannot be fulfilled on configmaps \"a\": uid mismatch: the provided object specified uid {uid}, and no existing object was found"
+        )
+    );
+}
+
+#[tokio::test]
+async fn messages_about_applied_core_kinds_have_their_empty_group() {
+    let client = TestClient::new().await;
+    let applied =
+        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}, "nothing": 1});
+    let path = format!("{CONFIG_MAPS}/a?fieldManager=one");
+    let refused = client.patch(&path, APPLY, &applied).await;
+    assert_eq!(
+        refused.body["message"],
+        "failed to create typed patch object (/a; /v1, Kind=ConfigMap): .nothing: field not declared in schema"
+    );
+}
+
+#[tokio::test]
+async fn times_with_microseconds_have_six_digits() {
+    let client = TestClient::new().await;
+    let lease = |time: &str| json!({"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": "l"}, "spec": {"renewTime": time}});
+    let prefix = "Lease in version \"v1\" cannot be handled as a Lease: ";
+    for (time, rest, element) in [
+        ("yesterday", "yesterday", "2006"),
+        ("2026-01-02T03:04:05Z", "Z", ".000000"),
+        ("2026-01-02T03:04:05.123Z", ".123Z", ".000000"),
+        ("2026-01-02T03:04:05.1234567Z", "7Z", "Z07:00"),
+    ] {
+        let why = format!(
+            "parsing time {time:?} as \"2006-01-02T15:04:05.000000Z07:00\": cannot parse {rest:?} as {element:?}"
+        );
+        let refused = client.post(LEASES, &lease(time)).await;
+        assert_eq!(refused.reason(), (400, "BadRequest"), "{time}");
+        assert_eq!(refused.body["message"], format!("{prefix}{why}"));
+        let path = format!("{LEASES}/l?fieldManager=one");
+        let refused = client.patch(&path, APPLY, &lease(time)).await;
+        let kind = "coordination.k8s.io/v1, Kind=Lease";
+        assert_eq!(
+            refused.body["message"],
+            format!(
+                "failed to convert new object (/l; {kind}) to proper version: unable to convert unstructured object to {kind}: {why}"
+            )
+        );
+    }
+    let made = client
+        .post(LEASES, &lease("2026-01-02T03:04:05.123456+01:00"))
+        .await;
+    assert_eq!(
+        made.body["spec"]["renewTime"],
+        "2026-01-02T02:04:05.123456Z"
+    );
+}
+
+#[tokio::test]
+async fn a_deprecated_version_names_its_replacement() {
+    let client = TestClient::new().await;
+    let old = |mut version: Value, name: &str| {
+        version["name"] = name.into();
+        version["served"] = true.into();
+        version["storage"] = false.into();
+        version["deprecated"] = true.into();
+        version
+    };
+    let mut definition = widget_definition(sized_version());
+    let versions = definition["spec"]["versions"].as_array_mut().unwrap();
+    versions.push(old(sized_version(), "v1beta1"));
+    versions.push(old(sized_version(), "v2"));
+    let made = client.post(DEFINITIONS, &definition).await;
+    assert_eq!(made.code, 201, "{}", made.text);
+    for (version, remedy) in [("v1beta1", "; use example.com/v1 Widget"), ("v2", "")] {
+        let path = WIDGETS.replace("/v1/", &format!("/{version}/"));
+        let listed = client
+            .wait_until(&path, |response| response.code == 200)
+            .await;
+        assert_eq!(
+            listed.warnings(),
+            [format!(
+                "299 - \"example.com/{version} Widget is deprecated{remedy}\""
+            )]
+        );
+    }
+}
+
+#[tokio::test]
+async fn names_that_are_not_taken_are_accepted() {
+    let client = TestClient::new().await;
+    client.define_widgets(sized_version()).await;
+    let mut other = widget_definition(sized_version());
+    other["metadata"]["name"] = "others.example.com".into();
+    other["spec"]["names"] = json!({"plural": "others", "kind": "Widget", "categories": ["all"]});
+    client.post(DEFINITIONS, &other).await;
+    let path = format!("{DEFINITIONS}/others.example.com");
+    let status = client
+        .wait_until(&path, |response| {
+            response.body.pointer("/status/conditions/0/status") == Some(&json!("False"))
+        })
+        .await
+        .body["status"]
+        .take();
+    assert_eq!(status["conditions"][0]["reason"], "ListKindConflict");
+    assert_eq!(
+        status["conditions"][0]["message"],
+        "\"WidgetList\" is already in use"
+    );
+    assert_eq!(
+        status["acceptedNames"],
+        json!({"plural": "others", "kind": "", "categories": ["all"]})
+    );
+}
+
+#[tokio::test]
+async fn an_update_of_a_definition_does_not_check_its_name_again() {
+    let client = TestClient::new().await;
+    client.define_widgets(sized_version()).await;
+    let path = format!("{DEFINITIONS}/widgets.example.com");
+    let refused = client
+        .patch(
+            &path,
+            MERGE,
+            &json!({"spec": {"group": "other.example.com"}}),
+        )
+        .await;
+    let fields: Vec<&Value> = refused.body["details"]["causes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|cause| &cause["field"])
+        .collect();
+    assert_eq!(fields, ["spec.group"]);
+}
+
+#[tokio::test]
+async fn replica_counts_are_validated_without_a_schema_for_them() {
+    let client = TestClient::new().await;
+    let version = json!({
+        "name": "v1", "served": true, "storage": true,
+        "subresources": {"scale": {"specReplicasPath": ".spec.size", "statusReplicasPath": ".status.size"}},
+        "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}},
+    });
+    client.define_widgets(version).await;
+    for (size, message) in [
+        (
+            json!(-1),
+            "Invalid value: -1: should be a non-negative integer",
+        ),
+        (
+            json!(2_147_483_648_u32),
+            "Invalid value: 2147483648: should be less than or equal to 2147483647",
+        ),
+        (
+            json!("x"),
+            "Invalid value: 0: .spec.size accessor error: x is of the type string, expected int64",
+        ),
+    ] {
+        let refused = client
+            .post(WIDGETS, &widget("w", json!({"size": size})))
+            .await;
+        assert_eq!(refused.reason(), (422, "Invalid"), "{size}");
+        let cause = &refused.body["details"]["causes"][0];
+        assert_eq!(
+            (&cause["field"], &cause["message"]),
+            (&json!(".spec.size"), &json!(message))
+        );
+    }
+    let made = client
+        .send(
+            "POST",
+            WIDGETS,
+            &[("content-type", JSON)],
+            widget("w", json!({})).to_string(),
+        )
+        .await;
+    assert_eq!(made.code, 201, "{}", made.text);
+}
