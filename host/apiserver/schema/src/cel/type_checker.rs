@@ -151,11 +151,28 @@ impl TypeChecker<'_> {
         }
         match named_type(name) {
             Some(ty) => TypedExpression::new(CelType::Meta(Arc::new(ty)), EstimateRange::ONE),
-            None => self.report(id, self.environment.undeclared_message(name)),
+            None => self.report(
+                id,
+                format!("undeclared reference to '{name}' (in container '')"),
+            ),
         }
     }
 
+    /// Returns the variable that a selection is as a whole: `authorizer.requestResource`.
+    fn find_qualified(&self, select: &SelectExpr) -> Option<TypedExpression> {
+        let Expr::Ident(name) = &select.operand.expr else {
+            return None;
+        };
+        if select.test || self.locals.iter().any(|(local, _)| local == name) {
+            return None;
+        }
+        self.environment.find(&format!("{name}.{}", select.field))
+    }
+
     fn infer_select(&mut self, id: u64, select: &SelectExpr) -> TypedExpression {
+        if let Some(variable) = self.find_qualified(select) {
+            return variable;
+        }
         let operand = self.infer(&select.operand);
         let ty = self.types.resolve(&operand.cel_type);
         if let CelType::Optional(_) = ty {
