@@ -116,10 +116,12 @@ for line in sys.stdin:
 events_are() { same "$(events_of "$1" "$2")" "$3"; }
 
 @test "the audit log says who read which log and ran a process where, without secrets" {
-  local log pid line
-  same "$(status_of "$VIEWER" "$LOGS/$BOX?tail=1&token=hidden-text")" 403
-  try "${PATIENCE[@]}" events_are rdd:token:viewer log 'ResponseComplete 403'
-  line=$(grep -F rdd:token:viewer "$AUDIT" | grep -F '"subresource":"log"')
+  local log pid line viewer reader
+  viewer=$(rdd token create --role viewer --name watched-viewer)
+  reader=$(rdd token create --role logs --name watched-reader)
+  same "$(status_of "$viewer" "$LOGS/$BOX?tail=1&token=hidden-text")" 403
+  try "${PATIENCE[@]}" events_are rdd:token:watched-viewer log 'ResponseComplete 403'
+  line=$(grep -F rdd:token:watched-viewer "$AUDIT" | grep -F '"subresource":"log"')
   contains "$line" "\"requestURI\":\"$LOGS/$BOX?tail=1&redacted\""
   contains "$line" "\"namespace\":\"$NAMESPACE\""
   contains "$line" "\"name\":\"$BOX\""
@@ -128,12 +130,12 @@ events_are() { same "$(events_of "$1" "$2")" "$3"; }
 
   # A log that is followed has an event at its beginning, and one at its end.
   log=$BATS_TEST_TMPDIR/log
-  printf %s "$READER" >"$BATS_TEST_TMPDIR/reader"
+  printf %s "$reader" >"$BATS_TEST_TMPDIR/reader"
   ws_without_token "$LOGS/$BOX" --token-file "$BATS_TEST_TMPDIR/reader" >"$log" 2>&1 3>&- &
   pid=$!
-  try "${PATIENCE[@]}" events_are rdd:token:reader log 'ResponseStarted 101'
+  try "${PATIENCE[@]}" events_are rdd:token:watched-reader log 'ResponseStarted 101'
   kill "$pid"
-  try "${PATIENCE[@]}" events_are rdd:token:reader log $'ResponseStarted 101\nResponseComplete 101'
+  try "${PATIENCE[@]}" events_are rdd:token:watched-reader log $'ResponseStarted 101\nResponseComplete 101'
 
   rdd exec -e PASSWORD=hidden-text "$BOX" true
   try "${PATIENCE[@]}" events_are rdd-admin exec $'ResponseStarted 101\nResponseComplete 101'
@@ -141,12 +143,12 @@ events_are() { same "$(events_of "$1" "$2")" "$3"; }
   contains "$line" '"verb":"create"'
   contains "$line" 'command=true'
   lacks "$(cat "$AUDIT")" hidden-text
-  lacks "$(cat "$AUDIT")" "$READER"
+  lacks "$(cat "$AUDIT")" "$reader"
 }
 
 @test "view, edit, and admin are about the kinds of rdd, too" {
   local role verb
-  can() { kubectl auth can-i "$2" "$3" --as="$1-user" >/dev/null; }
+  can() { kubectl auth can-i "${@:2}" --as="$1-user" >/dev/null; }
   for role in view edit admin; do
     kubectl create rolebinding "$(unique "$role")" --clusterrole="$role" --user="$role-user"
     can "$role" list containers.containers.rancherdesktop.io
@@ -157,8 +159,8 @@ events_are() { same "$(events_of "$1" "$2")" "$3"; }
     can edit "$verb" containers.containers.rancherdesktop.io
     can admin "$verb" containers.containers.rancherdesktop.io
   done
-  fails can view get containers.containers.rancherdesktop.io/log
-  can edit get containers.containers.rancherdesktop.io/log
+  fails can view get containers.containers.rancherdesktop.io --subresource=log
+  can edit get containers.containers.rancherdesktop.io --subresource=log
   fails can view get secrets
   can edit get secrets
   fails can edit create rolebindings

@@ -94,26 +94,32 @@ async fn apply_object<K: PolicyObject>(
     object: &K,
 ) -> Result<bool, ApplyPolicyError> {
     let name = object.name_any();
-    let api: Api<K> = Api::all(client.clone());
-    let write = async {
-        if let Some(found) = api.get_opt(&name).await?
-            && !is_ours(&found)
-        {
-            info!(
-                kind = K::KIND,
-                name, "left alone: it has no label {PART_OF_LABEL}={PART_OF}"
-            );
-            return Ok(false);
-        }
-        let params = PatchParams::apply(FIELD_MANAGER).force();
-        api.patch(&name, &params, &Patch::Apply(object)).await?;
-        Ok(true)
-    };
-    write.await.map_err(|source| ApplyPolicyError {
+    let applied = write_object(client, &name, object).await;
+    applied.map_err(|source| ApplyPolicyError {
         kind: K::KIND,
-        name: name.clone(),
+        name,
         source,
     })
+}
+
+async fn write_object<K: PolicyObject>(
+    client: &Client,
+    name: &str,
+    object: &K,
+) -> Result<bool, kube::Error> {
+    let api: Api<K> = Api::all(client.clone());
+    if let Some(found) = api.get_opt(name).await?
+        && !is_ours(&found)
+    {
+        info!(
+            kind = K::KIND,
+            name, "left alone: it has no label {PART_OF_LABEL}={PART_OF}"
+        );
+        return Ok(false);
+    }
+    let params = PatchParams::apply(FIELD_MANAGER).force();
+    api.patch(name, &params, &Patch::Apply(object)).await?;
+    Ok(true)
 }
 
 fn is_ours(object: &impl Resource) -> bool {

@@ -30,10 +30,11 @@ fn rules_of(role: &Value) -> &[Value] {
 /// Whatever aggregated roles held before does not count, so two that match each
 /// other keep no rule that no other role has.
 pub(super) fn aggregate(roles: &mut BTreeMap<String, Value>) -> Vec<String> {
-    let sources: BTreeMap<String, Vec<String>> = roles
+    let all = &*roles;
+    let sources: BTreeMap<String, Vec<String>> = all
         .iter()
         .filter(|(_, role)| is_aggregated(role))
-        .map(|(name, role)| (name.clone(), matching_names(name, role, roles)))
+        .map(|(name, role)| (name.clone(), matching_names(name, role, all)))
         .collect();
     let mut aggregated: BTreeMap<&str, Vec<Value>> = sources
         .keys()
@@ -45,7 +46,7 @@ pub(super) fn aggregate(roles: &mut BTreeMap<String, Value>) -> Vec<String> {
         for (name, matched) in &sources {
             let lists = matched.iter().map(|source| {
                 let computed = aggregated.get(source.as_str()).map(Vec::as_slice);
-                computed.unwrap_or_else(|| roles.get(source).map_or(&[], rules_of))
+                computed.unwrap_or_else(|| all.get(source).map_or(&[], rules_of))
             });
             let rules = union(lists);
             if aggregated.get(name.as_str()) != Some(&rules) {

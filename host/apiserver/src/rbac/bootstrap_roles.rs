@@ -123,7 +123,7 @@ fn admin_rules() -> Value {
             &["localsubjectaccessreviews"]
         ),
         rule(
-            &[&READ[..], &WRITE].concat(),
+            &[&READ[..], &WRITE[..]].concat(),
             &rbac,
             &["roles", "rolebindings"]
         ),
@@ -139,7 +139,7 @@ fn edit_rules() -> Value {
         rule(&WRITE, &[""], &["serviceaccounts", "configmaps", "secrets"]),
         rule(&WRITE, &["", "events.k8s.io"], &["events"]),
         rule(
-            &[&READ[..], &WRITE].concat(),
+            &[&READ[..], &WRITE[..]].concat(),
             &["coordination.k8s.io"],
             &["leases"]
         ),
