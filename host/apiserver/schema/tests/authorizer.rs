@@ -83,7 +83,6 @@ fn checks_ask_about_the_resource_or_path_that_was_built() {
         "authorizer.requestResource.subresource('status').name('d').check('get').reason() == 'alice get |configmaps|status|default|d'",
         "authorizer.path('/x').check('get').allowed() && !authorizer.path('/x').check('post').allowed()",
         "!authorizer.path('/x').check('get').errored() && authorizer.path('/x').check('get').error() == ''",
-        "authorizer == authorizer && authorizer.requestResource == authorizer.requestResource",
         "authorizer.group('a') != authorizer.group('b')",
         "['get'].all(verb, authorizer.requestResource.check(verb).allowed())",
         // A variable of a macro hides it.
@@ -123,6 +122,7 @@ fn what_cannot_be_asked_is_an_error() {
             "no such overload",
         ),
         ("dyn(authorizer).user == ''", "no such overload"),
+        ("authorizer == authorizer", "no such overload"),
     ] {
         let wanted = format!("expression '{expression}' resulted in error: {error}");
         assert_eq!(evaluate(expression), [wanted]);
@@ -166,11 +166,11 @@ fn calls_that_do_not_fit_are_rejected_when_the_policy_is_written() {
         ),
         (
             json!({"validations": [{"expression": "authorizer.user == ''"}]}),
-            "type 'kubernetes.authorization.Authorizer' does not support field selection",
+            "unexpected failed resolution of 'kubernetes.authorization.Authorizer'",
         ),
         (
             json!({"validations": [{"expression": "has(authorizer.requestResource)"}]}),
-            "type 'kubernetes.authorization.Authorizer' does not support field selection",
+            "unexpected failed resolution of 'kubernetes.authorization.Authorizer'",
         ),
         // A message only says what has been decided.
         (

@@ -5,7 +5,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use cel::Value;
-use cel::objects::Opaque;
+use cel::objects::{Opaque, OpaqueEq};
 
 use super::evaluator::{EvaluationResult, failure};
 use crate::names::{validate_dns_label, validate_dns_subdomain};
@@ -84,38 +84,12 @@ pub(super) enum AuthorizationValue {
     Decision(CheckOutcome),
 }
 
-impl PartialEq for AuthorizationValue {
-    fn eq(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Authorizer(left), Self::Authorizer(right)) => Arc::ptr_eq(left, right),
-            (
-                Self::PathCheck { source, path },
-                Self::PathCheck {
-                    source: other,
-                    path: other_path,
-                },
-            ) => Arc::ptr_eq(source, other) && path == other_path,
-            (
-                Self::GroupCheck { source, group },
-                Self::GroupCheck {
-                    source: other,
-                    group: other_group,
-                },
-            ) => Arc::ptr_eq(source, other) && group == other_group,
-            (
-                Self::ResourceCheck { source, target },
-                Self::ResourceCheck {
-                    source: other,
-                    target: other_target,
-                },
-            ) => Arc::ptr_eq(source, other) && target == other_target,
-            (Self::Decision(left), Self::Decision(right)) => left == right,
-            _ => false,
-        }
+impl OpaqueEq for AuthorizationValue {
+    /// As in Kubernetes, `!=` is true for any two of them, and `==` is an error, see the evaluator.
+    fn opaque_eq(&self, _other: &dyn Opaque) -> bool {
+        false
     }
 }
-
-impl Eq for AuthorizationValue {}
 
 impl Opaque for AuthorizationValue {
     fn runtime_type_name(&self) -> &str {

@@ -212,18 +212,22 @@ impl TypeChecker<'_> {
                 },
             },
             CelType::Dyn => TypedExpression::new(CelType::Dyn, cost),
-            other => {
-                return self.report(
-                    id,
-                    format!("type '{other}' does not support field selection"),
-                );
-            }
+            other => return self.report_selection(id, other),
         };
         if select.test {
             TypedExpression::new(CelType::Bool, cost)
         } else {
             selected
         }
+    }
+
+    fn report_selection(&mut self, id: u64, ty: &CelType) -> TypedExpression {
+        let message = match ty {
+            // Upstream takes types of libraries for objects, and finds no such object.
+            CelType::Opaque(name) => format!("unexpected failed resolution of '{name}'"),
+            other => format!("type '{other}' does not support field selection"),
+        };
+        self.report(id, message)
     }
 
     /// Infers the type of `operand.?field`, and of `operand.field` where the operand is an optional: an optional, empty if the operand is empty or has no such field.
@@ -253,12 +257,7 @@ impl TypeChecker<'_> {
             CelType::Dyn | CelType::Var(_) => {
                 (CelType::Dyn, element_order(self.list_order(operand)))
             }
-            other => {
-                return self.report(
-                    id,
-                    format!("type '{other}' does not support field selection"),
-                );
-            }
+            other => return self.report_selection(id, other),
         };
         TypedExpression {
             list_order: order,
