@@ -104,3 +104,75 @@ status_of() {
   contains "$line" '"apiVersion":"audit.k8s.io/v1"'
   contains "$line" '"authorization.k8s.io/decision":"forbid"'
 }
+
+# events_of USER SUBRESOURCE: "stage code" of each audit event about the container, in their order
+events_of() {
+  grep -F "\"username\":\"$1\"" "$AUDIT" | grep -F "\"subresource\":\"$2\"" |
+    python3 -c 'import json, sys
+for line in sys.stdin:
+    event = json.loads(line)
+    print(event["stage"], event["responseStatus"]["code"])'
+}
+events_are() { same "$(events_of "$1" "$2")" "$3"; }
+
+@test "the audit log says who read which log and ran a process where, without secrets" {
+  local log pid line viewer reader
+  viewer=$(rdd token create --role viewer --name watched-viewer)
+  reader=$(rdd token create --role logs --name watched-reader)
+  same "$(status_of "$viewer" "$LOGS/$BOX?tail=1&token=hidden-text")" 403
+  try "${PATIENCE[@]}" events_are rdd:token:watched-viewer log 'ResponseComplete 403'
+  line=$(grep -F rdd:token:watched-viewer "$AUDIT" | grep -F '"subresource":"log"')
+  contains "$line" "\"requestURI\":\"$LOGS/$BOX?tail=1&redacted\""
+  contains "$line" "\"namespace\":\"$NAMESPACE\""
+  contains "$line" "\"name\":\"$BOX\""
+  contains "$line" '"verb":"get"'
+  contains "$line" '"authorization.k8s.io/decision":"forbid"'
+
+  # A log that is followed has an event at its beginning, and one at its end.
+  log=$BATS_TEST_TMPDIR/log
+  printf %s "$reader" >"$BATS_TEST_TMPDIR/reader"
+  ws_without_token "$LOGS/$BOX" --token-file "$BATS_TEST_TMPDIR/reader" >"$log" 2>&1 3>&- &
+  pid=$!
+  try "${PATIENCE[@]}" events_are rdd:token:watched-reader log 'ResponseStarted 101'
+  kill "$pid"
+  try "${PATIENCE[@]}" events_are rdd:token:watched-reader log $'ResponseStarted 101\nResponseComplete 101'
+
+  rdd exec -e PASSWORD=hidden-text "$BOX" true
+  try "${PATIENCE[@]}" events_are rdd-admin exec $'ResponseStarted 101\nResponseComplete 101'
+  line=$(grep -F '"subresource":"exec"' "$AUDIT" | grep -F rdd-admin)
+  contains "$line" '"verb":"create"'
+  contains "$line" 'command=true'
+  lacks "$(cat "$AUDIT")" hidden-text
+  lacks "$(cat "$AUDIT")" "$reader"
+}
+
+@test "view, edit, and admin are about the kinds of rdd, too" {
+  local role verb
+  can() { kubectl auth can-i "${@:2}" --as="$1-user" >/dev/null; }
+  for role in view edit admin; do
+    kubectl create rolebinding "$(unique "$role")" --clusterrole="$role" --user="$role-user"
+    can "$role" list containers.containers.rancherdesktop.io
+    can "$role" get configmaps
+  done
+  for verb in delete patch; do
+    fails can view "$verb" containers.containers.rancherdesktop.io
+    can edit "$verb" containers.containers.rancherdesktop.io
+    can admin "$verb" containers.containers.rancherdesktop.io
+  done
+  fails can view get containers.containers.rancherdesktop.io --subresource=log
+  can edit get containers.containers.rancherdesktop.io --subresource=log
+  fails can view get secrets
+  can edit get secrets
+  fails can edit create rolebindings
+  can admin create rolebindings
+}
+
+@test "a role of a chart is aggregated to view" {
+  kubectl create clusterrole gadgets --verb=list --resource=configmaps --dry-run=client -o json |
+    sed 's/"configmaps"/"gadgets"/' | kubectl create -f -
+  kubectl label clusterrole gadgets rbac.authorization.k8s.io/aggregate-to-view=true
+  shows() { contains "$(kubectl get clusterrole "$1" -o json)" gadgets; }
+  try "${PATIENCE[@]}" shows admin
+  kubectl delete clusterrole gadgets
+  try "${PATIENCE[@]}" fails shows admin
+}

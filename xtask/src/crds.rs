@@ -1,4 +1,5 @@
-//! `cargo xtask crds`: generates `crds/` from the types, one file per CRD.
+//! `cargo xtask crds`: generates `crds/`, one file per CRD from the types, and one
+//! per admission policy, with its binding.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -47,7 +48,7 @@ pub(crate) fn run(args: &CrdsArgs) -> anyhow::Result<()> {
 
 /// Runs the generator, which is a separate program so that the other tasks are
 /// built without it.
-fn generate() -> anyhow::Result<Vec<serde_json::Value>> {
+fn generate() -> anyhow::Result<BTreeMap<String, Vec<serde_json::Value>>> {
     let output = crate::cargo()
         .args(["run", "--quiet", "--locked", "--package", "rdd-api"])
         .args(["--example", "generate_crds"])
@@ -62,16 +63,16 @@ fn generate() -> anyhow::Result<Vec<serde_json::Value>> {
 
 fn render() -> anyhow::Result<BTreeMap<String, String>> {
     generate()?
-        .iter()
-        .map(|crd| {
-            let name = crd
-                .pointer("/metadata/name")
-                .and_then(serde_json::Value::as_str)
-                .context("a CRD without a name")?;
+        .into_iter()
+        .map(|(name, objects)| {
             // A JSON value has sorted keys, while the order of fields in
             // generated types may change.
-            let yaml =
-                serde_saphyr::to_string(crd).with_context(|| format!("cannot render {name}"))?;
+            let documents = objects
+                .iter()
+                .map(serde_saphyr::to_string)
+                .collect::<Result<Vec<_>, _>>()
+                .with_context(|| format!("cannot render {name}"))?;
+            let yaml = documents.join("---\n");
             Ok((format!("{name}.yaml"), format!("{HEADER}{yaml}")))
         })
         .collect()

@@ -17,7 +17,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Generate the CRDs in crds/ from the types
+    /// Generate the CRDs and admission policies in crds/
     Crds(crds::CrdsArgs),
     /// Build the engine backends as WebAssembly components with their manifests
     Plugins(plugins::PluginsArgs),

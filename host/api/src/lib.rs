@@ -1,4 +1,5 @@
-//! The Kubernetes types of rdd, and the CRDs generated from them.
+//! The Kubernetes types of rdd, the CRDs generated from them, and the admission
+//! policies about them.
 //!
 //! This crate owns the API contract: kinds, field names, labels, annotations,
 //! finalizers, condition types, and reasons. Invariant: it does not depend on
@@ -38,6 +39,7 @@
     reason = "the lint reports printer columns of the same type as duplicates"
 )]
 
+mod admission;
 mod app;
 mod container;
 mod crds;
@@ -49,6 +51,7 @@ mod schema;
 mod time;
 mod volume;
 
+pub use admission::{BoundPolicy, admission_policies};
 pub use app::{App, AppSpec, AppStatus, ContainerEngineSpec};
 pub use container::{
     ActionName, ActionState, Container, ContainerFields, ContainerPort, ContainerState,

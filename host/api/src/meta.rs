@@ -35,6 +35,13 @@ pub const ACTION_CLAIM_ANNOTATION: &str = "engine.rancherdesktop.io/action-claim
 /// is an [`ActionName`](crate::ActionName).
 pub const ACTION_ANNOTATION: &str = "containers.rancherdesktop.io/action";
 
+/// Label of the admission policies of this crate and their bindings, which the
+/// daemon keeps up to date. Those without it belong to somebody else.
+pub const PART_OF_LABEL: &str = "app.kubernetes.io/part-of";
+
+/// Value of [`PART_OF_LABEL`].
+pub const PART_OF: &str = "rdd";
+
 /// Name of the only App.
 pub const APP_NAME: &str = "app";
 

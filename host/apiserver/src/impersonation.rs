@@ -132,13 +132,10 @@ fn extra_values(extra: &BTreeMap<String, Vec<String>>) -> impl Iterator<Item = (
 
 /// Adds the groups that every user of the kind is in.
 fn with_implied_groups(mut user: UserInfo) -> UserInfo {
-    if let (true, Some((namespace, _))) =
+    if let (true, Some((namespace, name))) =
         (user.groups.is_empty(), parse_service_account(&user.name))
     {
-        user.groups = vec![
-            "system:serviceaccounts".to_owned(),
-            format!("system:serviceaccounts:{namespace}"),
-        ];
+        user.groups = UserInfo::service_account(namespace, name).groups;
     }
     let is_listed = user
         .groups

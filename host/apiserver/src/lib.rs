@@ -93,7 +93,7 @@ mod metrics;
 pub mod fuzzing;
 
 pub use admission::{AdmissionError, AdmissionOperation, AdmissionPolicy, AdmissionRequest};
-pub use audit::{AuditLevel, AuditOptions};
+pub use audit::{AuditLevel, AuditOptions, ExternalRecord, ExternalRequest};
 pub use body::ResponseBody;
 pub use health::VERSION;
 pub use metrics::{ApiMetrics, RequestLabels};

@@ -12,7 +12,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::admission::AdmissionPolicy;
-use crate::audit::{self, AuditOptions, AuditQueue, OpenAuditLog};
+use crate::audit::{self, AuditOptions, AuditQueue, ExternalRecord, ExternalRequest, OpenAuditLog};
 use crate::crd;
 use crate::gc;
 use crate::large_requests::LargeRequestLimiter;
@@ -290,7 +290,7 @@ impl ApiServer {
             controllers.supervise(ServerTask::AuditLog, task).await;
         }
         system_namespaces::create_missing(&server.0).await?;
-        rbac::bootstrap::create_missing(&server.0).await?;
+        rbac::bootstrap::reconcile(&server.0).await?;
         server
             .0
             .start_controllers()
@@ -316,6 +316,16 @@ impl ApiServer {
     /// something. Never waits.
     pub fn authorize(&self, user: &UserInfo, request: &AccessRequest<'_>) -> AccessOutcome {
         self.0.rbac.load().authorize(user, request)
+    }
+
+    /// Begins the audit events of a request that the embedder serves beside the API.
+    /// `None` without an audit log.
+    pub fn begin_record(&self, request: &ExternalRequest<'_>) -> Option<ExternalRecord> {
+        let queue = self.0.audit.as_ref()?;
+        let id = audit::audit_id(request.headers);
+        // The ID is ASCII.
+        let id = id.to_str().unwrap_or_default();
+        Some(ExternalRecord::new(queue, &self.0.clock, request, id))
     }
 
     /// Ends all watches cleanly; later watches end at once. All other requests

@@ -8,11 +8,11 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response};
+use http::{Method, Request, Response};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use tracing::{Instrument as _, Span};
 
-use crate::audit::{PendingEvent, RequestRecord};
+use crate::audit::{AUDIT_ID, PendingEvent, RequestRecord, audit_id};
 use crate::body::ResponseBody;
 use crate::limits::{self, MAX_BODY_BYTES};
 use crate::negotiate::{self, EndpointKind, ResponseFormat};
@@ -115,23 +115,6 @@ fn limited_query(parts: &Parts) -> Result<QueryParams, ApiError> {
         "the query string has {length} bytes, the most is {}",
         limits::MAX_QUERY_BYTES
     )))
-}
-
-/// The header with the ID of a request, under which other logs name it.
-const AUDIT_ID: HeaderName = HeaderName::from_static("audit-id");
-
-/// Returns the ID of a request: the client's, or a new one.
-fn audit_id(headers: &HeaderMap) -> HeaderValue {
-    /// Enough for a UUID with a prefix. It is sent back.
-    const MAX_BYTES: usize = 64;
-    let sent = headers
-        .get(AUDIT_ID)
-        .filter(|id| !id.is_empty() && id.len() <= MAX_BYTES && id.to_str().is_ok());
-    sent.cloned().unwrap_or_else(|| {
-        let mut buffer = uuid::Uuid::encode_buffer();
-        let id = uuid::Uuid::new_v4().hyphenated().encode_lower(&mut buffer);
-        HeaderValue::from_str(id).unwrap_or_else(|_| HeaderValue::from_static(""))
-    })
 }
 
 /// Reads a body up to the limit.

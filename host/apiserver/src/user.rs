@@ -62,6 +62,19 @@ pub trait TokenAuthenticator: std::fmt::Debug + Send + Sync {
 }
 
 impl UserInfo {
+    /// Returns a ServiceAccount as a user, with the groups of all ServiceAccounts
+    /// and of those in its namespace.
+    pub(crate) fn service_account(namespace: &str, name: &str) -> Self {
+        Self {
+            name: service_account_name(namespace, name),
+            groups: vec![
+                "system:serviceaccounts".to_owned(),
+                format!("system:serviceaccounts:{namespace}"),
+            ],
+            ..Self::default()
+        }
+    }
+
     /// Returns the `userInfo` of a review.
     pub(crate) fn to_value(&self) -> Value {
         let mut value = json!({"username": self.name});

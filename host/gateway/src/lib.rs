@@ -22,6 +22,7 @@ mod host_origin_policy;
 mod kubeconfig;
 mod token;
 
+mod access_record;
 mod activity;
 mod http_connection;
 mod registry;
@@ -36,6 +37,7 @@ mod response;
 #[doc(hidden)]
 pub mod fuzzing;
 
+pub use access_record::{AccessHandle, AccessRecord, AccessRecorder};
 pub use allow_list::{AllowListError, AllowedHost, TrustedOrigin};
 pub use auth::{ADMIN_GROUP, AUTHENTICATED_GROUP, LocalAuthenticator};
 pub use certificates::{CertificateError, CertificateSet};

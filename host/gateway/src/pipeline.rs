@@ -8,12 +8,13 @@ use http::{HeaderMap, Request, Response, StatusCode};
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
-use rdd_core::{AccessScope, AuthError, Authenticator, UserIdentity};
+use rdd_core::{AccessScope, AuthError, Authenticator, SessionEnd, UserIdentity};
 use tokio::sync::watch;
 use tower::ServiceExt as _;
 use tower::util::BoxCloneSyncService;
 use tracing::Instrument as _;
 
+use crate::access_record::{AccessHandle, AccessRecorder};
 use crate::activity::{ConnectionActivity, InFlightBody};
 use crate::auth::take_credentials;
 use crate::ending_body::EndingBody;
@@ -60,6 +61,7 @@ pub(crate) struct RequestPipeline {
     /// Headers of each response, unless its handler has set them.
     pub(crate) response_headers: HeaderMap,
     pub(crate) passthrough: RequestHandler,
+    pub(crate) recorder: Option<Arc<dyn AccessRecorder>>,
     pub(crate) api: Option<RequestHandler>,
     pub(crate) metrics: RequestHandler,
     pub(crate) health: watch::Receiver<HealthReport>,
@@ -207,17 +209,52 @@ impl RequestPipeline {
                 }
             },
         };
-        if (page.is_some() || scope.is_some()) && requests_impersonation(request.headers()) {
-            return reject(&request, StatusCode::FORBIDDEN, IMPERSONATION_MESSAGE, None);
+        let record = self.begin_record(&request, &identity, scope);
+        let is_beside_api = page.is_some() || scope.is_some();
+        let response = async {
+            if is_beside_api && requests_impersonation(request.headers()) {
+                return reject(&request, StatusCode::FORBIDDEN, IMPERSONATION_MESSAGE, None);
+            }
+            // Otherwise, the authentication has checked it.
+            if is_known_locally
+                && let Some(scope) = scope
+                && let Err(error) = self.authenticator.authorize(&identity, scope)
+            {
+                return authentication_failed(&request, &error);
+            }
+            request.extensions_mut().insert(identity);
+            if let Some(record) = &record {
+                request.extensions_mut().insert(record.clone());
+            }
+            self.dispatch_until(handler, request, session_end).await
         }
-        // Otherwise, the authentication has checked it.
-        if is_known_locally
-            && let Some(scope) = scope
-            && let Err(error) = self.authenticator.authorize(&identity, scope)
-        {
-            return authentication_failed(&request, &error);
+        .await;
+        if let Some(AccessHandle(record)) = record {
+            record.respond(response.status());
         }
-        request.extensions_mut().insert(identity);
+        response
+    }
+
+    /// Begins the record of a request to the passthrough.
+    fn begin_record(
+        &self,
+        request: &Request<Incoming>,
+        identity: &UserIdentity,
+        scope: Option<AccessScope>,
+    ) -> Option<AccessHandle> {
+        let scope = scope.filter(|scope| *scope != AccessScope::DaemonMetrics)?;
+        let recorder = self.recorder.as_ref()?;
+        recorder.begin(identity, scope, request.uri(), request.headers())
+    }
+
+    /// Dispatches a request, whose response ends at the latest with the session of
+    /// its user.
+    async fn dispatch_until(
+        &self,
+        handler: &RequestHandler,
+        mut request: Request<Incoming>,
+        session_end: Option<SessionEnd>,
+    ) -> Response<GatewayBody> {
         if let Some(end) = session_end {
             request.extensions_mut().insert(end.clone());
             let response = self.dispatch(handler, request).await;

@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
+use crate::access_record::AccessRecorder;
 use crate::health::HealthReport;
 use crate::host_origin_policy::HostOriginPolicy;
 use crate::http_connection::ConnectionServer;
@@ -42,6 +43,8 @@ pub struct GatewayOptions {
     pub response_headers: HeaderMap,
     /// Serves `/passthrough/…`.
     pub passthrough: RequestHandler,
+    /// Records the requests to it, for an audit log.
+    pub recorder: Option<Arc<dyn AccessRecorder>>,
     /// Serves everything else. `None` if an external cluster serves the API.
     pub api: Option<RequestHandler>,
     /// Serves `/metrics`.
@@ -110,6 +113,7 @@ pub enum BindError {
 ///     page: None,
 ///     response_headers: Default::default(),
 ///     passthrough: hello.clone(),
+///     recorder: None,
 ///     api: Some(hello.clone()),
 ///     metrics: hello,
 ///     health: reported,
@@ -146,6 +150,7 @@ impl Gateway {
             page,
             response_headers,
             passthrough,
+            recorder,
             api,
             metrics,
             health,
@@ -173,6 +178,7 @@ impl Gateway {
             page,
             response_headers,
             passthrough,
+            recorder,
             api,
             metrics,
             health,

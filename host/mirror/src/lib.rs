@@ -23,6 +23,7 @@ mod entry;
 #[cfg(test)]
 mod fixtures;
 mod install;
+mod install_policies;
 mod install_watcher;
 mod instance;
 mod key;
@@ -38,6 +39,7 @@ mod view;
 
 pub use controller::run;
 pub use install::{AppOptions, InstallError, apply_crds, ensure_app};
+pub use install_policies::{ApplyPolicyError, apply_policies};
 pub use instance::{InstanceId, InstanceIdError};
 pub use lease::lease_name;
 pub use metrics::MirrorMetrics;

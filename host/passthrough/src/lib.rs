@@ -29,6 +29,7 @@ mod mux;
 
 mod open_log;
 mod query;
+mod redaction;
 mod request_error;
 mod routes;
 mod stream_limiter;
@@ -43,5 +44,6 @@ pub mod fuzzing;
 
 pub mod limits;
 
-pub use routes::{access_scope, endpoints};
+pub use redaction::redacted_uri;
+pub use routes::{access_scope, addressed_container, endpoints};
 pub use service::{Passthrough, PassthroughOptions};

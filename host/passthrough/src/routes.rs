@@ -34,6 +34,22 @@ pub fn access_scope(path: &str) -> AccessScope {
     }
 }
 
+/// Returns the container that a path names, as the path has it: its ID is not
+/// validated. `None` for the logs of many containers, and for any other path.
+///
+/// ```
+/// use rdd_passthrough::addressed_container;
+///
+/// assert_eq!(addressed_container("/passthrough/engine/logs/4c0f"), Some("4c0f"));
+/// assert_eq!(addressed_container("/passthrough/engine/logs"), None);
+/// ```
+pub fn addressed_container(path: &str) -> Option<&str> {
+    match parse_path(path) {
+        Ok(RequestRoute::Exec(container) | RequestRoute::Logs(container)) => Some(container),
+        Ok(RequestRoute::LogsMux) | Err(_) => None,
+    }
+}
+
 /// The endpoint that a path addresses.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum RequestRoute<'a> {

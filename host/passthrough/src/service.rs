@@ -9,7 +9,7 @@ use futures::future::BoxFuture;
 use http::{Method, Request, Response};
 use jiff::Timestamp;
 use rdd_core::{ContainerIndex, SelectorParser, ServingSnapshot, SessionEnd, UserIdentity};
-use rdd_gateway::GatewayBody;
+use rdd_gateway::{AccessHandle, GatewayBody};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -272,10 +272,13 @@ impl Passthrough {
         span: tracing::Span,
     ) {
         let session_end = request.extensions_mut().remove::<SessionEnd>();
+        let record = request.extensions_mut().remove::<AccessHandle>();
         let upgrade = hyper::upgrade::on(request);
         self.state.sessions.spawn(
             async move {
                 let _permit = permit;
+                // Ends when the session has.
+                let _record = record;
                 match upgrade.await {
                     Ok(upgraded) => {
                         let running = connection::run(session, upgraded);

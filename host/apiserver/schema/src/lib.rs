@@ -32,6 +32,7 @@ pub use crate::cel::admission::{
     AdmissionInput, ExpressionWarning, FailureReason, MatchedType, PolicyProgram, PolicyReport,
     ValidationFailure,
 };
+pub use crate::cel::{AuthorizationSource, CheckOutcome, CheckRequest, ResourceTarget};
 pub use crate::error::{FieldError, FieldErrorKind};
 use crate::node::SchemaNode;
 

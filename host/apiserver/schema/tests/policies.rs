@@ -55,10 +55,6 @@ fn expressions_of_the_wrong_type_and_unknown_variables_are_rejected() {
             "undeclared reference to 'variables' (in container '')\n | variables.x\n | ^",
         ),
         (
-            validation("authorizer.path('/').check('get').allowed()"),
-            "'authorizer' is not supported: this server has no roles; use request.userInfo instead",
-        ),
-        (
             validation("request.user == ''"),
             "ERROR: <input>:1:8: undefined field 'user'",
         ),

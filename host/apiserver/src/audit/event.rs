@@ -7,11 +7,13 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::AuditLevel;
+use super::external_record::ExternalRequest;
 use super::request_record::{RequestBody, RequestRecord};
 use crate::decode::{self, ContentType};
 use crate::limits;
 use crate::path::{RequestTarget, ResourcePath, parse};
 use crate::query::QueryParams;
+use crate::rbac::AccessOutcome;
 use crate::request_verb::requested_verb;
 use crate::timestamp::rfc3339_micros;
 use crate::user::UserInfo;
@@ -30,7 +32,7 @@ const DECISION: &str = "authorization.k8s.io/decision";
 const REASON: &str = "authorization.k8s.io/reason";
 
 /// An event that is not rendered yet, which the task does.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct AuditEvent {
     fields: Map<String, Value>,
     annotations: Map<String, Value>,
@@ -65,6 +67,36 @@ impl AuditEvent {
             }
             _ => event.set("verb", parts.method.as_str().to_ascii_lowercase().into()),
         }
+        event
+    }
+
+    /// Describes a request that is served beside the API.
+    pub(crate) fn of_external(
+        request: &ExternalRequest<'_>,
+        audit_id: &str,
+        level: AuditLevel,
+        received_at: Timestamp,
+    ) -> Self {
+        let text = |text: &str| limits::ellipsize(text.to_owned(), MAX_TEXT_BYTES);
+        let mut event = Self::new(audit_id, level, received_at);
+        event.set("requestURI", text(request.uri).into());
+        event.set("user", request.user.to_value());
+        let agent = request.headers.get(USER_AGENT);
+        if let Some(agent) = agent.and_then(|agent| agent.to_str().ok()) {
+            event.set("userAgent", text(agent).into());
+        }
+        let access = &request.access;
+        event.set("verb", access.verb.into());
+        let path = ResourcePath {
+            group: access.group.to_owned(),
+            version: request.version.to_owned(),
+            namespace: Some(access.namespace.to_owned()),
+            resource: access.resource.to_owned(),
+            name: Some(text(access.name)),
+            subresource: Some(access.subresource.to_owned()),
+        };
+        event.set("objectRef", object_reference(&path));
+        event.set_outcome(request.outcome);
         event
     }
 
@@ -120,27 +152,12 @@ impl AuditEvent {
             true => "ResponseStarted",
             false => "ResponseComplete",
         };
-        self.set("stage", stage.into());
-        self.set("stageTimestamp", rfc3339_micros(now).into());
-        match status {
-            Some(status) => self.set("responseStatus", json!({"code": status.as_u16()})),
-            None => {
-                self.annotations
-                    .insert(MISSING_RESPONSE.to_owned(), NO_RESPONSE.into());
-            }
-        }
+        self = self.at_stage(stage, status, now);
         if let Some(user) = record.impersonated.get() {
             self.set("impersonatedUser", user.to_value());
         }
         if let Some(outcome) = record.outcome.get() {
-            let decision = match outcome.allowed {
-                true => "allow",
-                false => "forbid",
-            };
-            self.annotations
-                .insert(DECISION.to_owned(), decision.into());
-            self.annotations
-                .insert(REASON.to_owned(), outcome.reason.as_str().into());
+            self.set_outcome(outcome);
         }
         let body = record.body.into_inner();
         if let Some(omitted) = body.as_ref().filter(|b| b.bytes.len() > MAX_BODY_BYTES) {
@@ -150,6 +167,37 @@ impl AuditEvent {
         }
         self.body = body.filter(|body| body.bytes.len() <= MAX_BODY_BYTES);
         self
+    }
+
+    /// Adds the stage, and the status code of the response if there was one.
+    #[must_use]
+    pub(super) fn at_stage(
+        mut self,
+        stage: &str,
+        status: Option<StatusCode>,
+        now: Timestamp,
+    ) -> Self {
+        self.set("stage", stage.into());
+        self.set("stageTimestamp", rfc3339_micros(now).into());
+        match status {
+            Some(status) => self.set("responseStatus", json!({"code": status.as_u16()})),
+            None => {
+                self.annotations
+                    .insert(MISSING_RESPONSE.to_owned(), NO_RESPONSE.into());
+            }
+        }
+        self
+    }
+
+    fn set_outcome(&mut self, outcome: &AccessOutcome) {
+        let decision = match outcome.allowed {
+            true => "allow",
+            false => "forbid",
+        };
+        self.annotations
+            .insert(DECISION.to_owned(), decision.into());
+        self.annotations
+            .insert(REASON.to_owned(), outcome.reason.as_str().into());
     }
 
     /// Returns about how many bytes of memory the event takes, at least one.

@@ -6,17 +6,21 @@
 //! be written, are counted, and the log says how many there were.
 
 mod event;
+mod external_record;
 mod file_writer;
 mod pending_event;
 mod queue;
+mod request_id;
 mod request_record;
 mod task;
 
 use std::path::PathBuf;
 
 pub(crate) use event::AuditEvent;
+pub use external_record::{ExternalRecord, ExternalRequest};
 pub(crate) use pending_event::PendingEvent;
 pub(crate) use queue::AuditQueue;
+pub(crate) use request_id::{AUDIT_ID, audit_id};
 pub(crate) use request_record::RequestRecord;
 pub(crate) use task::{OpenAuditLog, start};
 

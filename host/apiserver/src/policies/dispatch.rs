@@ -35,9 +35,15 @@ pub(crate) async fn admit(
         return Ok(());
     }
     let snapshot = ctx.server.policies.load_full();
+    let view = RequestView::new(ctx, request);
     let mut first: Option<DenialReason> = None;
     for entry in &snapshot.entries {
-        let denial = entry.policy.pace.run(|| decide(ctx, request, entry))?;
+        // Most requests match no policy, and need nothing else of what follows.
+        let Some(matched) = entry.policy.predicate.matched_resource(&view)? else {
+            continue;
+        };
+        let pace = &entry.policy.pace;
+        let denial = pace.run(|| decide(ctx, &view, entry, &matched))?;
         first = first.or(denial);
         tokio::task::yield_now().await;
     }
@@ -59,17 +65,15 @@ fn denied(request: &AdmissionRequest<'_>, denial: DenialReason) -> ApiError {
     }
 }
 
-/// Returns the first failure of one policy that denies the request.
+/// Returns the first failure of one policy, which matches the request as one for
+/// `matched`, that denies the request.
 fn decide(
     ctx: &RequestContext,
-    request: &AdmissionRequest<'_>,
+    view: &RequestView<'_>,
     entry: &PolicyEntry,
+    matched: &ServedResource,
 ) -> Result<Option<DenialReason>, ApiError> {
     let policy = &entry.policy;
-    let view = RequestView::new(ctx, request);
-    let Some(matched) = policy.predicate.matched_resource(&view)? else {
-        return Ok(None);
-    };
     let param_resource = policy
         .param_kind
         .as_ref()
@@ -80,21 +84,22 @@ fn decide(
         (Err(error), _) => return Ok(configuration_denial(policy, None, &error.to_string())),
         (_, Err(error)) => return Ok(configuration_denial(policy, None, &error.to_string())),
     };
-    let [object, old_object] = view.objects_as(&matched);
-    let request_value = view.request_value(&matched);
+    let [object, old_object] = view.objects_as(matched);
+    let request_value = view.request_value(matched);
     let namespace = view.namespace_object()?;
     let input = AdmissionInput::new(
         object.as_deref(),
         old_object.as_deref(),
         &request_value,
         namespace.as_ref(),
-    );
+    )
+    .with_authorizer(view.authorization(), view.resource_target());
     let mut first: Option<DenialReason> = None;
     for binding in &entry.bindings {
-        if binding.predicate.matched_resource(&view)?.is_none() {
+        if binding.predicate.matched_resource(view)?.is_none() {
             continue;
         }
-        let params = match collect_params(&view, binding, param_resource.as_ref()) {
+        let params = match collect_params(view, binding, param_resource.as_ref()) {
             Ok(params) => params,
             Err(error) => {
                 first = first.or_else(|| configuration_denial(policy, Some(binding), &error));

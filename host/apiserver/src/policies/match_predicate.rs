@@ -151,7 +151,8 @@ impl MatchPredicate {
             return None;
         }
         view.equivalent_resources()
-            .into_iter()
+            .iter()
             .find(|resource| matches(resource))
+            .cloned()
     }
 }

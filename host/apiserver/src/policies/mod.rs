@@ -14,6 +14,7 @@ mod match_predicate;
 mod params;
 mod snapshot;
 mod type_check;
+mod user_authorization;
 
 pub(crate) use dispatch::admit;
 pub(crate) use snapshot::PolicySnapshot;

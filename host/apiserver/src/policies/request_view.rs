@@ -1,11 +1,14 @@
 //! A write as policies see it.
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::sync::Arc;
 
+use rdd_apiserver_schema::ResourceTarget;
 use rdd_apiserver_storage::StoreSnapshot;
 use serde_json::{Map, Value, json};
 
+use super::user_authorization::UserAuthorization;
 use crate::admission::{AdmissionOperation, AdmissionRequest};
 use crate::namespaces;
 use crate::records;
@@ -28,6 +31,8 @@ pub(super) struct RequestView<'a> {
     old_object: Option<Cow<'a, Value>>,
     pub(super) registry: Arc<ResourceRegistry>,
     pub(super) snapshot: StoreSnapshot,
+    /// Found when a policy needs them for the first time.
+    equivalent_resources: OnceCell<Vec<Arc<ServedResource>>>,
 }
 
 impl<'a> RequestView<'a> {
@@ -50,6 +55,7 @@ impl<'a> RequestView<'a> {
             old_object: shown(request.old_object),
             registry: ctx.server.registry.load_full(),
             snapshot: ctx.server.store.snapshot(),
+            equivalent_resources: OnceCell::new(),
         }
     }
 
@@ -138,19 +144,21 @@ impl<'a> RequestView<'a> {
     }
 
     /// Returns the other resources through which the same objects are served.
-    pub(super) fn equivalent_resources(&self) -> Vec<Arc<ServedResource>> {
-        let own = self.resource();
-        let mut resources: Vec<_> = self
-            .registry
-            .resources()
-            .filter(|other| other.key_prefix == own.key_prefix && other.kind != own.kind)
-            .cloned()
-            .collect();
-        resources.sort_by(|left, right| {
-            let key = |resource: &ServedResource| resource.kind.api_version();
-            key(left).cmp(&key(right))
-        });
-        resources
+    pub(super) fn equivalent_resources(&self) -> &[Arc<ServedResource>] {
+        self.equivalent_resources.get_or_init(|| {
+            let own = self.resource();
+            let mut resources: Vec<_> = self
+                .registry
+                .resources()
+                .filter(|other| other.key_prefix == own.key_prefix && other.kind != own.kind)
+                .cloned()
+                .collect();
+            resources.sort_by(|left, right| {
+                let key = |resource: &ServedResource| resource.kind.api_version();
+                key(left).cmp(&key(right))
+            });
+            resources
+        })
     }
 
     /// Returns the new and the old object in the form of `matched`.
@@ -164,6 +172,25 @@ impl<'a> RequestView<'a> {
                 Cow::Owned(convert(self.resource(), matched, object))
             })
         })
+    }
+
+    /// Returns what decides for `authorizer`.
+    pub(super) fn authorization(&self) -> Arc<UserAuthorization> {
+        Arc::new(UserAuthorization {
+            rbac: self.ctx.server.rbac.load_full(),
+            user: self.request.user.clone(),
+        })
+    }
+
+    /// Returns what `authorizer.requestResource` is about.
+    pub(super) fn resource_target(&self) -> ResourceTarget {
+        ResourceTarget {
+            group: self.request.group.to_owned(),
+            resource: self.request.resource.to_owned(),
+            subresource: self.subresource().to_owned(),
+            namespace: self.namespace().unwrap_or_default().to_owned(),
+            name: self.name().to_owned(),
+        }
     }
 
     /// Returns the fields of the `AdmissionRequest`, except the objects.

@@ -4,6 +4,7 @@
 use serde_json::Value;
 
 use super::access_request::{AccessRequest, ResourceAccessRequest};
+use super::aggregation;
 use super::covers::{compact, missing_rights};
 use super::snapshot::{RbacSnapshot, RoleReference, is_master, join_errors};
 use super::{GROUP, RuleEntry};
@@ -45,9 +46,17 @@ fn check_role(
     object: &Value,
 ) -> Result<(), EscalationError> {
     let rules = RuleEntry::from_role(object);
+    // The labels count: by them, aggregated roles get the rules.
+    let grants = |role: &Value| {
+        (
+            RuleEntry::from_role(role),
+            role["aggregationRule"].clone(),
+            role["metadata"]["labels"].clone(),
+        )
+    };
     let is_unchanged = request
         .old_object
-        .is_some_and(|old| RuleEntry::from_role(old) == rules);
+        .is_some_and(|old| grants(old) == grants(object));
     let namespace = request.namespace.unwrap_or_default();
     let escalate = ResourceAccessRequest {
         verb: "escalate",
@@ -60,7 +69,18 @@ fn check_role(
     if is_unchanged || is_allowed(rbac, request.user, escalate) {
         return Ok(());
     }
-    check_rules(rbac, request.user, namespace, &rules)
+    check_rules(rbac, request.user, namespace, &rules)?;
+    // It can gather anything, and what it gathers changes later.
+    let is_aggregated = [Some(object), request.old_object]
+        .into_iter()
+        .flatten()
+        .any(aggregation::is_aggregated);
+    if is_aggregated && check_rules(rbac, request.user, "", &RuleEntry::everything()).is_err() {
+        return Err(EscalationError(
+            "must have cluster-admin privileges to use the aggregationRule".to_owned(),
+        ));
+    }
+    Ok(())
 }
 
 fn check_binding(

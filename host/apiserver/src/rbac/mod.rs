@@ -10,6 +10,8 @@ pub(crate) mod controller;
 pub(crate) mod escalation;
 
 mod access_request;
+mod aggregation;
+mod bootstrap_roles;
 mod covers;
 mod rule_entry;
 mod snapshot;
@@ -30,6 +32,8 @@ pub(crate) const MASTERS_GROUP: &str = "system:masters";
 pub(crate) const AUTHENTICATED_GROUP: &str = "system:authenticated";
 /// The prefix of the keys of all roles and bindings in the store.
 const KEY_PREFIX: &str = "rbac.authorization.k8s.io/";
+/// The prefix of the keys of ClusterRoles in the store.
+const CLUSTER_ROLE_PREFIX: &str = "rbac.authorization.k8s.io/clusterroles/";
 
 /// The maximum time that a write of a role or a binding waits until it is in
 /// force. After it, the write succeeds all the same, since it is committed.

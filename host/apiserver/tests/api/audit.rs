@@ -5,10 +5,13 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use futures::{FutureExt as _, stream};
-use http::Request;
+use http::{HeaderMap, Request, StatusCode};
 use http_body_util::StreamBody;
 use hyper::body::Frame;
-use rdd_apiserver::{ApiServer, ApiServerOptions, AuditLevel, AuditOptions, OpenError};
+use rdd_apiserver::{
+    AccessRequest, ApiServer, ApiServerOptions, AuditLevel, AuditOptions, ExternalRequest,
+    OpenError, ResourceAccessRequest,
+};
 use serde_json::{Value, json};
 use tower::Service as _;
 
@@ -120,6 +123,102 @@ async fn a_request_without_a_response_and_one_that_is_not_parsed_are_events_too(
     );
     assert_eq!(events[1]["responseStatus"]["code"], 400);
     assert!(events[1].to_string().len() < 16 * 1024);
+}
+
+#[tokio::test]
+async fn a_request_beside_the_api_is_an_event_and_one_that_lasts_is_two() {
+    let dir = tempfile::tempdir().unwrap();
+    let client = audited(&log_file(&dir), AuditLevel::Request).await;
+    let alice = user("alice", &[]);
+    let access = ResourceAccessRequest {
+        verb: "get",
+        group: "example.com",
+        resource: "widgets",
+        subresource: "log",
+        namespace: "default",
+        name: "a",
+    };
+    let outcome = client.0.authorize(&alice, &AccessRequest::Resource(access));
+    let headers: HeaderMap = [
+        ("user-agent", "tests/1.0"),
+        ("audit-id", "mine"),
+        ("authorization", "Bearer hidden-text"),
+    ]
+    .map(|(name, value)| {
+        let name = http::HeaderName::from_static(name);
+        (name, http::HeaderValue::from_static(value))
+    })
+    .into_iter()
+    .collect();
+    let begin = |uri: &str| {
+        let request = ExternalRequest {
+            user: &alice,
+            access,
+            version: "v1",
+            outcome: &outcome,
+            uri,
+            headers: &headers,
+        };
+        client.0.begin_record(&request).unwrap()
+    };
+    let refused = begin("/refused");
+    refused.respond(StatusCode::FORBIDDEN);
+    drop(refused);
+    let lasting = begin("/lasting?tail=1");
+    lasting.respond(StatusCode::SWITCHING_PROTOCOLS);
+    lasting.respond(StatusCode::OK);
+    drop(begin("/abandoned"));
+    drop(lasting);
+    let events = events(client, &log_file(&dir)).await;
+    let column =
+        |field: &str| -> Vec<Value> { events.iter().map(|event| event[field].clone()).collect() };
+    let uris = [
+        "/refused",
+        "/lasting?tail=1",
+        "/abandoned",
+        "/lasting?tail=1",
+    ];
+    assert_eq!(column("requestURI"), uris);
+    let stages = [
+        "ResponseComplete",
+        "ResponseStarted",
+        "ResponseComplete",
+        "ResponseComplete",
+    ];
+    assert_eq!(column("stage"), stages);
+    let codes = column("responseStatus");
+    let code = |code: u16| json!({"code": code});
+    assert_eq!(codes, [code(403), code(101), Value::Null, code(101)]);
+    for event in &events {
+        assert_eq!(event["level"], "Request");
+        assert_eq!(event["verb"], "get");
+        assert_eq!(event["auditID"], "mine");
+        assert_eq!(event["userAgent"], "tests/1.0");
+        assert_eq!(event["user"]["username"], "alice");
+        assert_eq!(
+            event["annotations"]["authorization.k8s.io/decision"],
+            "forbid"
+        );
+        let object = json!({
+            "resource": "widgets", "namespace": "default", "name": "a",
+            "apiGroup": "example.com", "apiVersion": "v1", "subresource": "log",
+        });
+        assert_eq!(event["objectRef"], object);
+        assert!(!event.to_string().contains("hidden-text"));
+    }
+    let abandoned = events[2]["annotations"].to_string();
+    assert!(abandoned.contains("the client disconnected"), "{abandoned}");
+    // Without an audit log, there is nothing to record.
+    let silent = TestClient::new().await;
+    let request = ExternalRequest {
+        user: &alice,
+        access,
+        version: "v1",
+        outcome: &outcome,
+        uri: "/",
+        headers: &headers,
+    };
+    assert!(silent.0.begin_record(&request).is_none());
 }
 
 #[tokio::test]

@@ -15,6 +15,7 @@ mod audit;
 mod authorization;
 mod backup;
 mod crud;
+mod default_roles;
 mod definitions;
 mod deletion;
 mod discovery;

@@ -79,6 +79,7 @@ pub(crate) async fn start_with(limits: ConnectionLimits, api: RequestHandler) ->
         page: None,
         response_headers: Default::default(),
         passthrough: echo_handler("passthrough"),
+        recorder: None,
         api: Some(api),
         metrics: echo_handler("metrics"),
         health: reported,

@@ -17,6 +17,7 @@ mod installation;
 mod instances;
 mod model;
 mod namespaces;
+mod policies;
 mod recovery;
 mod sync;
 mod test_mirror;

@@ -3,7 +3,7 @@
 
 use std::convert::Infallible;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
@@ -16,10 +16,11 @@ use rdd_apiserver::{
     UserInfo,
 };
 use rdd_core::{Authenticator, Credentials, UserIdentity};
-use rdd_gateway::{BearerToken, LocalAuthenticator, RequestHandler};
+use rdd_gateway::{AccessRecorder, BearerToken, LocalAuthenticator, RequestHandler};
 use tower::util::BoxCloneSyncService;
 use tower::{Service, ServiceExt as _};
 
+use super::access_audit::AccessAuditRecorder;
 use super::embedded_authenticator::EmbeddedAuthenticator;
 use super::issued_tokens::{TokenController, TokenReader};
 use super::supervisor::{TaskHandle, TaskSupervisor};
@@ -184,6 +185,19 @@ impl ClusterConnection {
             Self::Embedded { server, .. } => Some(server),
             Self::External { .. } => None,
         }
+    }
+
+    /// Returns the recorder of requests to the passthrough in the audit log. With an
+    /// external cluster, there is none.
+    pub(crate) fn access_recorder(
+        &self,
+        namespace: &Arc<OnceLock<String>>,
+    ) -> Option<Arc<dyn AccessRecorder>> {
+        let server = self.api_server()?.clone();
+        Some(Arc::new(AccessAuditRecorder::new(
+            server,
+            namespace.clone(),
+        )))
     }
 
     /// Observes the tasks of the embedded API server, so that their failures are

@@ -198,6 +198,7 @@ impl DaemonHandle {
             page: page.routes(),
             response_headers: HeaderMap::new(),
             passthrough: BoxCloneSyncService::new(passthrough.clone()),
+            recorder: cluster.access_recorder(&mirrors_namespace),
             api: cluster.handler(),
             metrics: metrics.into_handler(),
             health: supervisor.health(),
@@ -224,6 +225,7 @@ impl DaemonHandle {
         rdd_mirror::apply_crds(&client)
             .await
             .context("cannot install the resource definitions")?;
+        rdd_mirror::apply_policies(&client).await?;
         let app = rdd_mirror::ensure_app(
             &client,
             &rdd_mirror::AppOptions {

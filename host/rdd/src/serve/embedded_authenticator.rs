@@ -36,7 +36,7 @@ impl EmbeddedAuthenticator {
 }
 
 /// Returns what a role has to allow, and what a person calls it.
-fn access_request(scope: AccessScope) -> (AccessRequest<'static>, &'static str) {
+pub(super) fn access_request(scope: AccessScope) -> (AccessRequest<'static>, &'static str) {
     let of_containers = |verb, subresource| {
         AccessRequest::Resource(ResourceAccessRequest {
             verb,

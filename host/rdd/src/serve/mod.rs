@@ -4,6 +4,7 @@
 mod daemon;
 mod supervisor;
 
+mod access_audit;
 mod cluster;
 mod embedded_authenticator;
 mod issued_tokens;

@@ -1,5 +1,6 @@
-//! The cluster roles behind the roles of tokens, which the daemon writes at each
-//! start.
+//! The cluster roles behind the roles of tokens, and those by which Kubernetes'
+//! roles `view`, `edit`, and `admin` are about the kinds of rdd. The daemon writes
+//! them at each start.
 
 use std::collections::BTreeMap;
 
@@ -15,13 +16,24 @@ const GROUP: &str = "rbac.authorization.k8s.io";
 /// The field manager of the roles.
 const FIELD_MANAGER: &str = "rdd";
 const READ_VERBS: [&str; 3] = ["get", "list", "watch"];
+const WRITE_VERBS: [&str; 5] = ["create", "update", "patch", "delete", "deletecollection"];
 
-/// Writes the roles and their bindings. What others have changed in them is changed
-/// back: more rights are granted by other bindings.
+/// Writes the roles, and the bindings of those of tokens. What others have changed in
+/// them is changed back: more rights are granted by other bindings.
 pub(crate) async fn apply(client: &Client) -> kube::Result<()> {
     let roles: Api<ClusterRole> = Api::all(client.clone());
     let bindings: Api<ClusterRoleBinding> = Api::all(client.clone());
     let params = PatchParams::apply(FIELD_MANAGER).force();
+    for (target, rules) in [("view", view_rules()), ("edit", edit_rules())] {
+        let name = format!("rdd:aggregate-to-{target}");
+        let object = json!({
+            "apiVersion": format!("{GROUP}/v1"),
+            "kind": "ClusterRole",
+            "metadata": {"name": name, "labels": {(format!("{GROUP}/aggregate-to-{target}")): "true"}},
+            "rules": rules,
+        });
+        roles.patch(&name, &params, &Patch::Apply(object)).await?;
+    }
     for role in [TokenRole::Viewer, TokenRole::Logs] {
         // The group has the name of its role.
         let name = role.group();
@@ -44,9 +56,9 @@ pub(crate) async fn apply(client: &Client) -> kube::Result<()> {
     Ok(())
 }
 
-/// Returns the rules of a role. Resources are named one by one: `*` would include
-/// `containers/log`.
-fn rules(role: TokenRole) -> Vec<Value> {
+/// Returns the rules about reading every kind of rdd. Resources are named one by one:
+/// `*` would include `containers/log`.
+fn view_rules() -> Vec<Value> {
     let mut plurals: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for definition in rdd_api::crds() {
         let resources = plurals.entry(definition.spec.group).or_default();
@@ -55,7 +67,29 @@ fn rules(role: TokenRole) -> Vec<Value> {
     let kinds = plurals.into_iter().map(|(group, resources)| {
         json!({"verbs": READ_VERBS, "apiGroups": [group], "resources": resources})
     });
-    let mut rules: Vec<Value> = kinds.collect();
+    kinds.collect()
+}
+
+/// Returns the rules about changing what is in the engine, and about what changes
+/// nothing but is for those who may: logs, which contain secrets, and processes.
+fn edit_rules() -> Vec<Value> {
+    let definitions = rdd_api::crds().into_iter();
+    let names = definitions
+        .filter(|definition| definition.spec.group == rdd_api::CONTAINERS_GROUP)
+        .map(|definition| definition.spec.names.plural);
+    // The daemon writes the names of namespaces as the engine has them.
+    let written: Vec<String> = names.filter(|name| name != "containernamespaces").collect();
+    let groups = [rdd_api::CONTAINERS_GROUP];
+    vec![
+        json!({"verbs": WRITE_VERBS, "apiGroups": groups, "resources": written}),
+        json!({"verbs": ["get"], "apiGroups": groups, "resources": ["containers/log"]}),
+        json!({"verbs": ["create"], "apiGroups": groups, "resources": ["containers/exec"]}),
+    ]
+}
+
+/// Returns the rules of a role of tokens.
+fn rules(role: TokenRole) -> Vec<Value> {
+    let mut rules = view_rules();
     rules.extend([
         json!({"verbs": READ_VERBS, "apiGroups": [""], "resources": ["namespaces"]}),
         json!({

@@ -78,6 +78,7 @@ async fn read_log(state_dir: &StateDir) -> String {
         page: None,
         response_headers: Default::default(),
         passthrough: RequestHandler::new(passthrough.clone()),
+        recorder: None,
         api: None,
         metrics: RequestHandler::new(passthrough.clone()),
         health: reported,

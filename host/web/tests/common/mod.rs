@@ -91,6 +91,7 @@ impl TestPage {
             page: Some(PageHandler::new(sessions.clone()).routes_with_root()),
             response_headers: rdd_web::response_headers(),
             passthrough: echo_handler("passthrough"),
+            recorder: None,
             api: Some(echo_handler("api")),
             metrics: echo_handler("metrics"),
             health: reported,

@@ -18,8 +18,6 @@ pub(super) struct VariableEnvironment {
     declarations: BTreeMap<&'static str, Arc<DeclType>>,
     /// Whether `oldSelf` is an optional.
     optional_old_self: bool,
-    /// Variables of Kubernetes that are not supported, with the message for who uses them.
-    unsupported: Vec<(&'static str, &'static str)>,
 }
 
 impl VariableEnvironment {
@@ -29,7 +27,6 @@ impl VariableEnvironment {
         Self {
             declarations: names.into(),
             optional_old_self,
-            unsupported: Vec::new(),
         }
     }
 
@@ -38,18 +35,13 @@ impl VariableEnvironment {
         self.declarations.insert(name, decl);
     }
 
-    /// Adds a variable that Kubernetes has and this server does not support.
-    pub(super) fn reject(&mut self, name: &'static str, message: &'static str) {
-        self.unsupported.push((name, message));
-    }
-
-    /// Returns the message for an expression that uses a variable that is not declared.
-    pub(super) fn undeclared_message(&self, name: &str) -> String {
-        let unsupported = self.unsupported.iter().find(|(other, _)| *other == name);
-        match unsupported {
-            Some((_, message)) => (*message).to_owned(),
-            None => format!("undeclared reference to '{name}' (in container '')"),
-        }
+    /// Returns the environment without these variables.
+    pub(super) fn without(&self, names: &[&str]) -> Self {
+        let mut environment = self.clone();
+        environment
+            .declarations
+            .retain(|name, _| !names.contains(name));
+        environment
     }
 
     /// Returns the type of a variable; `None` if it is not declared.

@@ -12,6 +12,7 @@ use cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr, L
 use cel::objects::{Key, KeyRef, Map, OptionalValue};
 use cel::parser::Expression;
 
+use super::authorization::{AuthorizationValue, CHECK_STEPS};
 use super::equality::is_equal_as_declared;
 use super::escape::escape_reserved;
 use super::functions::{call_function, type_value};
@@ -209,6 +210,12 @@ impl<'a> Evaluator<'a> {
             .map(extra_steps)
             .fold(0, u64::saturating_add);
         self.charge(work)?;
+        if name == "check" && AuthorizationValue::from_target(target.as_ref()).is_some() {
+            self.charge(CHECK_STEPS)?;
+        }
+        if name == "_==_" && AuthorizationValue::from_target(args.first()).is_some() {
+            return Err(failure("no such overload"));
+        }
         if let (None, [left, right]) = (&target, args.as_slice())
             && let Some(outcome) = self.evaluate_operator(id, name, left, right)
         {

@@ -7,6 +7,7 @@ use cel::objects::OptionalValue;
 use cel::{Context, Value};
 use kube_cel::KubeCelExt;
 
+use super::authorization::AuthorizationValue;
 use super::evaluator::{EvaluationError, EvaluationResult, failure};
 
 /// The functions of the libraries, registered once.
@@ -51,6 +52,9 @@ pub(super) fn call_function(
     target: Option<Value>,
     args: Vec<Value>,
 ) -> EvaluationResult {
+    if let Some(value) = AuthorizationValue::from_target(target.as_ref()) {
+        return value.call(name, &args);
+    }
     match (name, &target, args.as_slice()) {
         ("size", Some(value), []) | ("size", None, [value]) => size(value),
         ("dyn", None, [value]) => Ok(value.clone()),

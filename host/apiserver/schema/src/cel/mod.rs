@@ -35,6 +35,7 @@ mod unordered_lists;
 
 mod cost;
 
+mod authorization;
 mod cel_value;
 mod equality;
 mod evaluator;
@@ -46,6 +47,7 @@ mod escape;
 mod rule_field_path;
 mod visit;
 
+pub use authorization::{AuthorizationSource, CheckOutcome, CheckRequest, ResourceTarget};
 pub(crate) use limits::run_on_parser_stack;
 pub(crate) use rule_compiler::{CelSchemaContext, CompiledRule, RuleCompiler};
 pub(crate) use validate_rules::validate_rules;

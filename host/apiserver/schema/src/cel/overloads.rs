@@ -151,6 +151,21 @@ format.date() kubernetes.NamedFormat
 format.datetime() kubernetes.NamedFormat
 .validate(kubernetes.NamedFormat,string) optional(list(string))
 
+.path(kubernetes.authorization.Authorizer,string) kubernetes.authorization.PathCheck
+.group(kubernetes.authorization.Authorizer,string) kubernetes.authorization.GroupCheck
+.serviceAccount(kubernetes.authorization.Authorizer,string,string) kubernetes.authorization.Authorizer
+.resource(kubernetes.authorization.GroupCheck,string) kubernetes.authorization.ResourceCheck
+.subresource(kubernetes.authorization.ResourceCheck,string) kubernetes.authorization.ResourceCheck
+.namespace(kubernetes.authorization.ResourceCheck,string) kubernetes.authorization.ResourceCheck
+.name(kubernetes.authorization.ResourceCheck,string) kubernetes.authorization.ResourceCheck
+.fieldSelector(kubernetes.authorization.ResourceCheck,string) kubernetes.authorization.ResourceCheck
+.labelSelector(kubernetes.authorization.ResourceCheck,string) kubernetes.authorization.ResourceCheck
+.check(kubernetes.authorization.PathCheck,string) kubernetes.authorization.Decision|(kubernetes.authorization.ResourceCheck,string) kubernetes.authorization.Decision
+.allowed(kubernetes.authorization.Decision) bool
+.reason(kubernetes.authorization.Decision) string
+.errored(kubernetes.authorization.Decision) bool
+.error(kubernetes.authorization.Decision) string
+
 .hasValue(optional(A)) bool
 .value(optional(A)) A
 .orValue(optional(A),A) A
@@ -160,13 +175,18 @@ optional.none() optional(A)
 ";
 
 /// The types that the libraries define.
-const OPAQUE_TYPES: [&str; 6] = [
+const OPAQUE_TYPES: [&str; 11] = [
     "kubernetes.URL",
     "net.IP",
     "net.CIDR",
     "kubernetes.Quantity",
     "kubernetes.Semver",
     "kubernetes.NamedFormat",
+    "kubernetes.authorization.Authorizer",
+    "kubernetes.authorization.PathCheck",
+    "kubernetes.authorization.GroupCheck",
+    "kubernetes.authorization.ResourceCheck",
+    "kubernetes.authorization.Decision",
 ];
 
 type OverloadTable = HashMap<&'static str, Vec<FunctionOverload>>;

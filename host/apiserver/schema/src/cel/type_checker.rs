@@ -151,11 +151,28 @@ impl TypeChecker<'_> {
         }
         match named_type(name) {
             Some(ty) => TypedExpression::new(CelType::Meta(Arc::new(ty)), EstimateRange::ONE),
-            None => self.report(id, self.environment.undeclared_message(name)),
+            None => self.report(
+                id,
+                format!("undeclared reference to '{name}' (in container '')"),
+            ),
         }
     }
 
+    /// Returns the variable that a selection is as a whole: `authorizer.requestResource`.
+    fn find_qualified(&self, select: &SelectExpr) -> Option<TypedExpression> {
+        let Expr::Ident(name) = &select.operand.expr else {
+            return None;
+        };
+        if select.test || self.locals.iter().any(|(local, _)| local == name) {
+            return None;
+        }
+        self.environment.find(&format!("{name}.{}", select.field))
+    }
+
     fn infer_select(&mut self, id: u64, select: &SelectExpr) -> TypedExpression {
+        if let Some(variable) = self.find_qualified(select) {
+            return variable;
+        }
         let operand = self.infer(&select.operand);
         let ty = self.types.resolve(&operand.cel_type);
         if let CelType::Optional(_) = ty {
@@ -195,18 +212,22 @@ impl TypeChecker<'_> {
                 },
             },
             CelType::Dyn => TypedExpression::new(CelType::Dyn, cost),
-            other => {
-                return self.report(
-                    id,
-                    format!("type '{other}' does not support field selection"),
-                );
-            }
+            other => return self.report_selection(id, other),
         };
         if select.test {
             TypedExpression::new(CelType::Bool, cost)
         } else {
             selected
         }
+    }
+
+    fn report_selection(&mut self, id: u64, ty: &CelType) -> TypedExpression {
+        let message = match ty {
+            // Upstream takes types of libraries for objects, and finds no such object.
+            CelType::Opaque(name) => format!("unexpected failed resolution of '{name}'"),
+            other => format!("type '{other}' does not support field selection"),
+        };
+        self.report(id, message)
     }
 
     /// Infers the type of `operand.?field`, and of `operand.field` where the operand is an optional: an optional, empty if the operand is empty or has no such field.
@@ -236,12 +257,7 @@ impl TypeChecker<'_> {
             CelType::Dyn | CelType::Var(_) => {
                 (CelType::Dyn, element_order(self.list_order(operand)))
             }
-            other => {
-                return self.report(
-                    id,
-                    format!("type '{other}' does not support field selection"),
-                );
-            }
+            other => return self.report_selection(id, other),
         };
         TypedExpression {
             list_order: order,

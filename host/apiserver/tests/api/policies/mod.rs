@@ -1,5 +1,6 @@
 //! ValidatingAdmissionPolicies and their bindings.
 
+mod authorizer;
 mod selection;
 
 use rdd_apiserver::{ApiServer, ApiServerOptions};

@@ -3,7 +3,8 @@
 use rdd_apiserver_schema::FieldError;
 use serde_json::Value;
 
-use super::super::field_errors::{forbidden, invalid, required};
+use super::super::field_errors::{invalid, required};
+use super::super::label_selector;
 use super::items;
 
 pub(in crate::builtin) fn validate(object: &Value) -> Vec<FieldError> {
@@ -16,11 +17,24 @@ pub(in crate::builtin) fn validate_update(object: &Value, _old: &Value) -> Vec<F
 
 pub(in crate::builtin) fn validate_cluster_role(object: &Value) -> Vec<FieldError> {
     let mut errors = validate_rules(object, false);
-    if object["aggregationRule"].is_object() {
-        errors.push(forbidden(
-            "aggregationRule",
-            "this server does not aggregate cluster roles; list the rules in this one",
-        ));
+    let aggregation = &object["aggregationRule"];
+    if aggregation.is_object() {
+        let field = "aggregationRule.clusterRoleSelectors";
+        let selectors = items(aggregation, "clusterRoleSelectors");
+        if selectors.is_empty() {
+            errors.push(required(
+                field,
+                "at least one clusterRoleSelector required if aggregationRule is non-nil",
+            ));
+        }
+        for (index, selector) in selectors.iter().enumerate() {
+            let field = format!("{field}[{index}]");
+            let invalid_parts = label_selector::validate(selector, &field);
+            if !invalid_parts.is_empty() {
+                errors.extend(invalid_parts);
+                errors.push(invalid(field, Value::Null, "invalid label selector."));
+            }
+        }
     }
     errors
 }
@@ -129,9 +143,23 @@ mod tests {
     }
 
     #[test]
-    fn a_cluster_role_that_aggregates_others_is_rejected() {
-        let role = json!({"aggregationRule": {"clusterRoleSelectors": []}});
-        let errors = validate_cluster_role(&role);
-        assert_eq!(fields(&errors), ["aggregationRule"]);
+    fn a_cluster_role_that_aggregates_others_has_valid_selectors() {
+        let role =
+            |selectors: Value| json!({"aggregationRule": {"clusterRoleSelectors": selectors}});
+        for (selectors, errors) in [
+            (json!([]), vec!["aggregationRule.clusterRoleSelectors"]),
+            (json!([{}]), vec![]),
+            (json!([{"matchLabels": {"a": "b"}}]), vec![]),
+            (
+                json!([{}, {"matchLabels": {"a": "-"}}]),
+                vec![
+                    "aggregationRule.clusterRoleSelectors[1].matchLabels",
+                    "aggregationRule.clusterRoleSelectors[1]",
+                ],
+            ),
+        ] {
+            let role = role(selectors);
+            assert_eq!(fields(&validate_cluster_role(&role)), errors, "{role}");
+        }
     }
 }

@@ -2,14 +2,18 @@
 
 use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use cel::Value;
 use serde_json::Value as Json;
 
+use super::super::authorization::{AuthorizationSource, AuthorizationValue, ResourceTarget};
 use super::super::cel_value::untyped_value;
 use super::super::evaluator::{EvaluationError, EvaluationResult, VariableSource, failure};
 use super::policy_program::VariableProgram;
-use super::variable_types::{NAMESPACE_OBJECT, OBJECT, OLD_OBJECT, PARAMS, REQUEST, VARIABLES};
+use super::variable_types::{
+    AUTHORIZER, NAMESPACE_OBJECT, OBJECT, OLD_OBJECT, PARAMS, REQUEST, REQUEST_RESOURCE, VARIABLES,
+};
 
 /// A value that is converted when an expression uses it for the first time.
 #[derive(Debug)]
@@ -40,6 +44,8 @@ pub struct AdmissionInput<'a> {
     old_object: JsonValue<'a>,
     request: JsonValue<'a>,
     namespace: JsonValue<'a>,
+    /// The source of the checks, and the resource of the request.
+    authorizer: Option<(Arc<dyn AuthorizationSource>, ResourceTarget)>,
 }
 
 impl<'a> AdmissionInput<'a> {
@@ -56,6 +62,39 @@ impl<'a> AdmissionInput<'a> {
             old_object: JsonValue::new(old_object),
             request: JsonValue::new(Some(request)),
             namespace: JsonValue::new(namespace),
+            authorizer: None,
+        }
+    }
+
+    /// Adds `authorizer`, and the resource of the request for `authorizer.requestResource`. Without them, expressions
+    /// that use `authorizer` fail.
+    #[must_use]
+    pub fn with_authorizer(
+        self,
+        source: Arc<dyn AuthorizationSource>,
+        resource: ResourceTarget,
+    ) -> Self {
+        Self {
+            authorizer: Some((source, resource)),
+            ..self
+        }
+    }
+
+    fn authorizer(&self) -> EvaluationResult {
+        match &self.authorizer {
+            Some((source, _)) => Ok(AuthorizationValue::Authorizer(Arc::clone(source)).into()),
+            None => Err(failure("there is no authorizer")),
+        }
+    }
+
+    fn request_resource(&self) -> EvaluationResult {
+        match &self.authorizer {
+            Some((source, target)) => Ok(AuthorizationValue::ResourceCheck {
+                source: Arc::clone(source),
+                target: target.clone(),
+            }
+            .into()),
+            None => Err(failure("there is no authorizer")),
         }
     }
 }
@@ -105,6 +144,7 @@ impl VariableSource for PolicyScope<'_> {
             PARAMS => self.params.clone(),
             NAMESPACE_OBJECT if self.has_namespace => self.input.namespace.get(),
             NAMESPACE_OBJECT => Value::Null,
+            AUTHORIZER => return Some(self.input.authorizer()),
             VARIABLES => return Some(Err(failure("variables can only be selected by name"))),
             _ => return None,
         }))
@@ -116,6 +156,9 @@ impl VariableSource for PolicyScope<'_> {
         field: &str,
         budget: &mut u64,
     ) -> Option<EvaluationResult> {
+        if (variable, field) == (AUTHORIZER, REQUEST_RESOURCE) {
+            return Some(self.input.request_resource());
+        }
         if variable != VARIABLES {
             return None;
         }

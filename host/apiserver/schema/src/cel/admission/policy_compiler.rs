@@ -14,7 +14,9 @@ use super::policy_program::{
     AnnotationProgram, ConditionProgram, FailurePolicy, FailureReason, PolicyProgram,
     ValidationProgram, VariableProgram,
 };
-use super::variable_types::{VARIABLES, environment, object, scalar};
+use super::variable_types::{
+    AUTHORIZER, AUTHORIZER_RESOURCE, VARIABLES, environment, object, scalar,
+};
 use crate::error::FieldError;
 use crate::path::PathRef;
 
@@ -220,7 +222,9 @@ impl PolicyCompiler {
             None
         } else {
             let path = path.field("messageExpression");
-            self.compile_expression(message_source, ExpectedType::Text, &path)
+            // A message only says what has been decided.
+            let environment = self.environment.without(&[AUTHORIZER, AUTHORIZER_RESOURCE]);
+            self.compile_in(&environment, message_source, ExpectedType::Text, &path)
         };
         let (source, message) = (
             text(item, "expression").trim(),
@@ -285,7 +289,18 @@ impl PolicyCompiler {
         expected: ExpectedType,
         path: &PathRef<'_>,
     ) -> Option<CelProgram> {
-        let compiled = CelProgram::compile(source, &self.environment)
+        let environment = self.environment.clone();
+        self.compile_in(&environment, source, expected, path)
+    }
+
+    fn compile_in(
+        &mut self,
+        environment: &VariableEnvironment,
+        source: &str,
+        expected: ExpectedType,
+        path: &PathRef<'_>,
+    ) -> Option<CelProgram> {
+        let compiled = CelProgram::compile(source, environment)
             .and_then(|program| {
                 limits::check_depth(self.depth(&program))?;
                 Ok(program)

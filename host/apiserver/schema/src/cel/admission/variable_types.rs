@@ -12,10 +12,10 @@ pub(super) const REQUEST: &str = "request";
 pub(super) const PARAMS: &str = "params";
 pub(super) const NAMESPACE_OBJECT: &str = "namespaceObject";
 pub(super) const VARIABLES: &str = "variables";
-const AUTHORIZER: &str = "authorizer";
-/// What an expression with `authorizer` is rejected with.
-const AUTHORIZER_MESSAGE: &str =
-    "'authorizer' is not supported: this server has no roles; use request.userInfo instead";
+pub(super) const AUTHORIZER: &str = "authorizer";
+/// The variable with the check of the request's own resource, and its name after that of the authorizer.
+pub(super) const AUTHORIZER_RESOURCE: &str = "authorizer.requestResource";
+pub(super) const REQUEST_RESOURCE: &str = "requestResource";
 
 fn declaration(kind: DeclKind) -> Arc<DeclType> {
     Arc::new(DeclType {
@@ -132,6 +132,14 @@ pub(super) fn environment(has_params: bool) -> VariableEnvironment {
     if has_params {
         environment.declare(PARAMS, scalar(CelType::Dyn));
     }
-    environment.reject(AUTHORIZER, AUTHORIZER_MESSAGE);
+    for (name, ty) in [
+        (AUTHORIZER, "kubernetes.authorization.Authorizer"),
+        (
+            AUTHORIZER_RESOURCE,
+            "kubernetes.authorization.ResourceCheck",
+        ),
+    ] {
+        environment.declare(name, scalar(CelType::Opaque(ty)));
+    }
     environment
 }

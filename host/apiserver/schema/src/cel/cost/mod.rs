@@ -6,6 +6,7 @@
 #[cfg(test)]
 mod tests;
 
+use super::authorization::CHECK_STEPS;
 use super::types::CelType;
 
 /// The maximum estimated cost of one rule, for all values in one object that it applies to.
@@ -213,6 +214,7 @@ fn estimate_function(
             };
             unsized_result(compared.plus(masked).plus(parsed))
         }
+        ("check", Some(_), [_]) => unsized_result(EstimateRange::fixed(CHECK_STEPS)),
         ("validate", Some(_), [text]) => {
             unsized_result(text.size_or_unknown().times_factor(STRING_TRAVERSAL_COST))
         }
