@@ -11,7 +11,7 @@ use std::process::Command;
 use cargo_metadata::MetadataCommand;
 
 /// The prefixes that identify a path of the repository in a text.
-const FOLDERS: [&str; 10] = [
+const FOLDERS: [&str; 11] = [
     "bats/", "bench/", "crds/", "docs/", "fuzz/", "host/", "oracle/", "plugins/", "scripts/",
     "wit/", "xtask/",
 ];
