@@ -7,7 +7,7 @@ use futures::future::try_join_all;
 use k8s_openapi::api::admissionregistration::v1::{
     ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding,
 };
-use kube::api::{Api, Patch, PatchParams};
+use kube::api::{Api, ObjectMeta, PostParams};
 use kube::{Client, Resource, ResourceExt};
 use rdd_api::{BoundPolicy, FIELD_MANAGER, PART_OF, PART_OF_LABEL};
 use serde::Serialize;
@@ -28,10 +28,11 @@ pub struct ApplyPolicyError {
 }
 
 impl ApplyPolicyError {
-    /// Returns whether the server does not have such objects (Kubernetes before
-    /// 1.30), or does not let this client write them.
+    /// Returns whether the server refused the request: it has no such objects
+    /// (Kubernetes before 1.30), does not let this client write them, or has rules of
+    /// its own about them.
     fn is_refusal(&self) -> bool {
-        matches!(&self.source, kube::Error::Api(status) if matches!(status.code, 403 | 404))
+        matches!(&self.source, kube::Error::Api(status) if (400..500).contains(&status.code))
     }
 }
 
@@ -39,10 +40,10 @@ impl ApplyPolicyError {
 ///
 /// Objects of the same names that do not have the label [`PART_OF_LABEL`] belong to
 /// somebody else and are left alone, so whoever removes the label can change them
-/// for good. If the server refuses the objects as such, a warning is logged.
+/// for good. If the server refuses a write, a warning is logged.
 ///
 /// # Errors
-/// Fails if a request to the server fails.
+/// Fails if the server cannot be reached, or fails itself.
 pub async fn apply_policies(client: &Client) -> Result<(), ApplyPolicyError> {
     let policies = rdd_api::admission_policies();
     let applied = try_join_all(policies.iter().map(|bound| apply_policy(client, bound))).await;
@@ -108,18 +109,35 @@ async fn write_object<K: PolicyObject>(
     object: &K,
 ) -> Result<bool, kube::Error> {
     let api: Api<K> = Api::all(client.clone());
-    if let Some(found) = api.get_opt(name).await?
-        && !is_ours(&found)
-    {
-        info!(
-            kind = K::KIND,
-            name, "left alone: it has no label {PART_OF_LABEL}={PART_OF}"
-        );
-        return Ok(false);
+    let params = PostParams {
+        field_manager: Some(FIELD_MANAGER.to_owned()),
+        ..PostParams::default()
+    };
+    let written = match api.get_opt(name).await? {
+        None => api.create(&params, object).await,
+        Some(found) if is_ours(&found) => {
+            // Replaced, not applied: the actions of a binding are a set, to which an
+            // apply would add what somebody else has put there.
+            let mut changed = object.clone();
+            *changed.meta_mut() = ObjectMeta {
+                managed_fields: None,
+                ..found.meta().clone()
+            };
+            api.replace(name, &params, &changed).await
+        }
+        Some(_) => {
+            info!(
+                kind = K::KIND,
+                name, "left alone: it has no label {PART_OF_LABEL}={PART_OF}"
+            );
+            return Ok(false);
+        }
+    };
+    match written {
+        // By another daemon that starts, or by somebody after whom the next start is.
+        Err(kube::Error::Api(status)) if status.code == 409 => Ok(true),
+        result => result.map(|_| true),
     }
-    let params = PatchParams::apply(FIELD_MANAGER).force();
-    api.patch(name, &params, &Patch::Apply(object)).await?;
-    Ok(true)
 }
 
 fn is_ours(object: &impl Resource) -> bool {

@@ -118,7 +118,7 @@ fn what_cannot_be_asked_is_an_error() {
         ),
         ("dyn(authorizer).check('get').allowed()", "no such overload"),
         (
-            "dyn(authorizer).path(1).check('get').allowed()",
+            "authorizer.path(dyn(1)).check('get').allowed()",
             "no such overload",
         ),
         ("dyn(authorizer).user == ''", "no such overload"),

@@ -37,6 +37,8 @@ pub(crate) async fn start(
         unwritten_rules: BTreeMap::new(),
     };
     let watch = controller.relist().await?;
+    // A server that has been opened does not write by itself.
+    controller.retry_pending().await;
     Ok(spawn_controller(
         ServerTask::RoleController,
         run_controller(controller, watch, shutdown),
