@@ -41,7 +41,7 @@ async fn a_definition_whose_names_are_taken_fails_to_install() {
     let error = applied.await.unwrap().unwrap_err();
     assert!(
         matches!(&error, InstallError::NamesTaken { name, reason }
-            if name == "containers.containers.rancherdesktop.io" && reason.contains("container")),
+            if name == "containers.containers.rancherdesktop.io" && reason.contains("\"ContainerList\" is already in use")),
         "{error}"
     );
 }

@@ -105,10 +105,8 @@ pub(super) fn validate(object: &Value) -> Vec<FieldError> {
         }
     }
     for (path, schema) in schemas_by_path(object) {
-        match schema.map(|schema| StructuralSchema::parse_at(&path, schema)) {
-            None => {}
-            Some(Err(found)) => errors.extend(found),
-            Some(Ok(_)) => {}
+        if let Some(Err(found)) = schema.map(|schema| StructuralSchema::parse_at(&path, schema)) {
+            errors.extend(found);
         }
     }
     for (path, subresources) in fields_by_path(object, "subresources", "subresources") {

@@ -361,9 +361,6 @@ fn canonical_base64(text: &mut String) -> Result<(), DecodeError> {
     }
 }
 
-#[cfg(test)]
-mod tests;
-
 /// Returns what follows the seconds of a valid time, and what is expected there, unless
 /// that is a fraction of six digits.
 fn other_than_micros(time: &str) -> Option<(&str, &'static str)> {
@@ -378,3 +375,6 @@ fn other_than_micros(time: &str) -> Option<(&str, &'static str)> {
         _ => Some((fraction.get(DIGITS..)?, "Z07:00")),
     }
 }
+
+#[cfg(test)]
+mod tests;

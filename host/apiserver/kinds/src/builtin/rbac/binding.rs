@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::super::field_errors::{invalid, invalid_for_each, required, unsupported};
 use super::{GROUP, items, text, validate_name};
 
-/// The kinds of subjects, sorted.
+/// The kinds of subjects, in the order of upstream's messages.
 const SUBJECT_KINDS: [&str; 3] = ["ServiceAccount", "User", "Group"];
 
 /// Sets the group of the role and of users and groups.
