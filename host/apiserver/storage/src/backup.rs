@@ -13,6 +13,7 @@ use crate::clock::{self, Clock, SystemClock};
 use crate::database::{self, DatabaseFormat};
 use crate::database_files::{self, DatabaseFileState};
 use crate::error::BackupError;
+use crate::file_interface::SystemInterface;
 use crate::load::{self, LoadError};
 use crate::options::StoreOptions;
 use crate::record::StoredRecord;
@@ -76,7 +77,7 @@ impl StoreSnapshot {
     /// # }
     /// ```
     pub fn back_up(&self, path: &Path) -> Result<BackupSummary, BackupError> {
-        database_files::create_private(path)?;
+        database_files::create_private(&SystemInterface, path)?;
         write_file(path, self, self.revision(), &SystemClock::default())?;
         Ok(self.summary())
     }
@@ -89,7 +90,7 @@ impl StoreSnapshot {
     /// path.
     pub fn back_up_unnamed(&self, near: &Path) -> Result<File, BackupError> {
         let path = database_files::with_suffix(near, ".backup");
-        let temporary = database_files::create_temporary(&path)?;
+        let temporary = database_files::create_temporary(&SystemInterface, &path)?;
         write_file(&temporary, self, self.revision(), &SystemClock::default())?;
         Ok(database_files::open_unnamed(&temporary)?)
     }
@@ -109,7 +110,7 @@ impl Store {
     /// # Errors
     /// `Locked` if a store has opened it, `Missing` if there is none.
     pub fn back_up_closed(database: &Path, path: &Path) -> Result<BackupSummary, BackupError> {
-        match database_files::inspect(database)? {
+        match database_files::inspect(&SystemInterface, database)? {
             DatabaseFileState::Present => {}
             DatabaseFileState::Missing => {
                 return Err(BackupError::Missing {
@@ -118,13 +119,13 @@ impl Store {
             }
             DatabaseFileState::Damaged(detail) => return Err(damaged(database, detail)),
         }
-        let Some(_lock) = database_files::lock(database)? else {
+        let Some(_lock) = database_files::lock(&SystemInterface, database)? else {
             return Err(BackupError::Locked {
                 path: database.to_owned(),
             });
         };
-        let connection =
-            database::connect(database).map_err(|source| database_error(database, source))?;
+        let connection = database::connect(database, &StoreOptions::in_memory())
+            .map_err(|source| database_error(database, source))?;
         read(&connection, database)?.back_up(path)
     }
 
@@ -150,12 +151,12 @@ impl Store {
     /// renamed.
     pub fn restore(backup: &Path, database: &Path) -> Result<RestoreOutcome, BackupError> {
         let snapshot = read_backup(backup)?;
-        let Some(_lock) = database_files::lock(database)? else {
+        let Some(_lock) = database_files::lock(&SystemInterface, database)? else {
             return Err(BackupError::Locked {
                 path: database.to_owned(),
             });
         };
-        let earlier = match database_files::inspect(database)? {
+        let earlier = match database_files::inspect(&SystemInterface, database)? {
             DatabaseFileState::Missing => EarlierDatabase::None,
             DatabaseFileState::Damaged(_) => EarlierDatabase::Unreadable,
             DatabaseFileState::Present => EarlierDatabase::read(database),
@@ -164,11 +165,11 @@ impl Store {
         let first = database::first_revision(&clock)
             .max(snapshot.revision())
             .max(earlier.revision());
-        let temporary = database_files::create_temporary(database)?;
+        let temporary = database_files::create_temporary(&SystemInterface, database)?;
         write_file(&temporary, &snapshot, first, &clock)?;
         let replaced = match earlier {
             EarlierDatabase::None => {
-                database_files::rename_into_place(&temporary, database)?;
+                database_files::rename_into_place(&SystemInterface, &temporary, database)?;
                 None
             }
             earlier => {
@@ -220,7 +221,7 @@ impl EarlierDatabase {
 
 /// Reads the last revision of a database, and moves its log into the main file.
 fn last_revision(path: &Path) -> rusqlite::Result<u64> {
-    let connection = database::connect(path)?;
+    let connection = database::connect(path, &StoreOptions::in_memory())?;
     let revision = connection.query_row(
         "SELECT max(compacted, (SELECT coalesce(max(revision), 0) FROM log)) FROM history",
         [],

@@ -1,7 +1,6 @@
 //! The SQLite database: its tables, durability settings, and transactions.
 
 use std::collections::VecDeque;
-use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +8,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 use crate::clock::{self, Clock};
-use crate::database_files::{self, DatabaseFileState};
+use crate::database_files::{self, DatabaseFileState, DatabaseLock};
 use crate::error::{CommitError, StoreOpenError};
 use crate::load;
 use crate::options::StoreOptions;
@@ -50,10 +49,6 @@ const CREATE_TABLES: &str = "
 pub(crate) const INSERT_ROW: &str =
     "INSERT INTO log (revision, kind, at, replaces, key, value, checksum)
      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
-
-/// The size of the write-ahead log at which SQLite checkpoints it, in pages:
-/// 16 MB. Rare enough to delay few commits, small enough to replay quickly.
-const CHECKPOINT_PAGES: i64 = 4_000;
 
 /// The size of the write-ahead log that stays on disk after a checkpoint, in
 /// bytes.
@@ -101,9 +96,14 @@ impl SupersededRow {
 pub(crate) struct DatabaseConnection {
     connection: Connection,
     size_limit: Option<u64>,
+    /// The limit that is in force.
+    budget: SpaceBudget,
+    checkpoint_pages: i64,
+    /// The length of the write-ahead log at which the next checkpoint is due, in pages.
+    checkpoint_at: i64,
     /// The last field, so that the lock is released after SQLite has closed
     /// the file.
-    _lock: Option<File>,
+    _lock: Option<DatabaseLock>,
 }
 
 /// An open database and its content.
@@ -128,38 +128,47 @@ pub(crate) fn open(options: &StoreOptions) -> Result<OpenDatabase, StoreOpenErro
 }
 
 fn open_file(path: &Path, options: &StoreOptions) -> Result<OpenDatabase, StoreOpenError> {
-    let Some(lock) = database_files::lock(path)? else {
+    let files = &*options.files;
+    let Some(lock) = database_files::lock(files, path)? else {
         return Err(StoreOpenError::Locked {
             path: path.to_owned(),
         });
     };
-    match database_files::inspect(path)? {
+    match database_files::inspect(files, path)? {
         DatabaseFileState::Missing => create(path, options)?,
-        DatabaseFileState::Present => database_files::restrict_to_owner(path)?,
+        DatabaseFileState::Present => {
+            database_files::restrict_to_owner(files, path)?;
+            database_files::sync_recovered(files, path)?;
+        }
         DatabaseFileState::Damaged(detail) => return Err(damaged(path, detail)),
     }
-    let connection = connect(path).map_err(|source| open_error(path, source))?;
+    let connection = connect(path, options).map_err(|source| open_error(path, source))?;
     load(connection, Some(lock), path, options)
 }
 
 /// Creates a database under a temporary name and renames it, so that the file
 /// at `path` is always complete.
 fn create(path: &Path, options: &StoreOptions) -> Result<(), StoreOpenError> {
-    let temporary = database_files::create_temporary(path)?;
+    let temporary = database_files::create_temporary(&*options.files, path)?;
     let open_error = |source| open_error(path, source);
-    let connection = connect(&temporary).map_err(open_error)?;
+    let connection = connect(&temporary, options).map_err(open_error)?;
     create_tables(&connection, first_revision(&*options.clock)).map_err(open_error)?;
+    // Closing does the same and ignores its errors, and only the main file is renamed.
+    checkpoint(&connection, "TRUNCATE").map_err(open_error)?;
     connection
         .close()
         .map_err(|(_, source)| open_error(source))?;
-    database_files::rename_into_place(&temporary, path)?;
+    database_files::rename_into_place(&*options.files, &temporary, path)?;
     Ok(())
 }
 
 /// Opens a connection that no other process shares.
-pub(crate) fn connect(path: &Path) -> rusqlite::Result<Connection> {
+pub(crate) fn connect(path: &Path, options: &StoreOptions) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)?;
+    let connection = match options.files.vfs() {
+        Some(vfs) => Connection::open_with_flags_and_vfs(path, flags, vfs)?,
+        None => Connection::open_with_flags(path, flags)?,
+    };
     // While the store is open, the state in memory is authoritative and no
     // other process may write. SQLite also needs no shared-memory file in this mode.
     connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
@@ -168,7 +177,8 @@ pub(crate) fn connect(path: &Path) -> rusqlite::Result<Connection> {
     // On macOS, a plain fsync leaves the data in the drive's cache.
     connection.pragma_update(None, "fullfsync", true)?;
     connection.pragma_update(None, "checkpoint_fullfsync", true)?;
-    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+    // SQLite ignores the errors of these; `checkpoint_if_due` does not.
+    connection.pragma_update(None, "wal_autocheckpoint", 0)?;
     connection.pragma_update(None, "journal_size_limit", MAX_WAL_BYTES)?;
     Ok(connection)
 }
@@ -225,7 +235,7 @@ pub(crate) fn read_format(connection: &Connection) -> rusqlite::Result<DatabaseF
 
 fn load(
     connection: Connection,
-    lock: Option<File>,
+    lock: Option<DatabaseLock>,
     path: &Path,
     options: &StoreOptions,
 ) -> Result<OpenDatabase, StoreOpenError> {
@@ -251,6 +261,9 @@ fn load(
     let database = DatabaseConnection {
         connection,
         size_limit: options.size_limit,
+        budget: SpaceBudget::Regular,
+        checkpoint_pages: options.checkpoint_pages.into(),
+        checkpoint_at: options.checkpoint_pages.into(),
         _lock: lock,
     };
     database
@@ -273,13 +286,12 @@ impl DatabaseConnection {
         superseded: impl Iterator<Item = &'a SupersededRow>,
         budget: SpaceBudget,
     ) -> rusqlite::Result<()> {
-        if budget == SpaceBudget::Regular {
-            return self.write_transaction(events, now, superseded);
+        // Before the transaction and never after it: what was committed has no errors.
+        if self.budget != budget {
+            self.set_size_limit(budget)?;
+            self.budget = budget;
         }
-        self.set_size_limit(SpaceBudget::Reserve)?;
-        let written = self.write_transaction(events, now, superseded);
-        self.set_size_limit(SpaceBudget::Regular)?;
-        written
+        self.write_transaction(events, now, superseded)
     }
 
     fn set_size_limit(&self, budget: SpaceBudget) -> rusqlite::Result<()> {
@@ -326,11 +338,32 @@ impl DatabaseConnection {
         transaction.commit()
     }
 
-    /// Moves the content of the write-ahead log into the main file.
-    pub(crate) fn checkpoint(&self) -> rusqlite::Result<()> {
-        self.connection
-            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+    /// Checkpoints the write-ahead log once it is long. After an error, it becomes as
+    /// much longer again before the next attempt.
+    pub(crate) fn checkpoint_if_due(&mut self) -> rusqlite::Result<()> {
+        let pages = checkpoint(&self.connection, "NOOP")?;
+        if pages < self.checkpoint_at {
+            return Ok(());
+        }
+        let result = checkpoint(&self.connection, "PASSIVE");
+        let done = if result.is_ok() { 0 } else { pages };
+        self.checkpoint_at = done.saturating_add(self.checkpoint_pages);
+        result.map(|_| ())
     }
+
+    /// Moves the content of the write-ahead log into the main file, and empties it.
+    pub(crate) fn checkpoint(&self) -> rusqlite::Result<()> {
+        checkpoint(&self.connection, "TRUNCATE")?;
+        Ok(())
+    }
+}
+
+/// Checkpoints the write-ahead log in one of SQLite's modes, and returns its length in
+/// pages.
+fn checkpoint(connection: &Connection, mode: &str) -> rusqlite::Result<i64> {
+    connection
+        .prepare_cached(&format!("PRAGMA wal_checkpoint({mode})"))?
+        .query_row([], |row| row.get(1))
 }
 
 /// Runs [`INSERT_ROW`].
@@ -390,7 +423,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("some.db");
         drop(open_file(&path, &StoreOptions::file(&path)).unwrap());
-        let connection = connect(&path).unwrap();
+        let connection = connect(&path, &StoreOptions::in_memory()).unwrap();
         let text = |name| connection.pragma_query_value(None, name, |row| row.get::<_, String>(0));
         let number = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
         assert_eq!(text("journal_mode").unwrap(), "wal");

@@ -5,14 +5,15 @@
 //! directory is synced after each rename.
 
 use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fmt::Debug;
+use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
 use crate::error::{BackupError, SetAsideError, StoreOpenError};
+use crate::file_interface::{FileInterface, SystemInterface};
 
 /// The suffix that SQLite adds for the write-ahead log.
 const WAL_SUFFIX: &str = "-wal";
@@ -68,22 +69,21 @@ pub(crate) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     name.into()
 }
 
-/// Locks the database for this process, as long as the returned file is open.
-/// Returns `None` if another process holds the lock.
+/// The lock of a database, until it is dropped.
+pub(crate) type DatabaseLock = Box<dyn Debug + Send>;
+
+/// Locks the database for this process. Returns `None` if another process holds the
+/// lock.
 ///
 /// The lock is a separate file, which is never deleted: SQLite's own locks
 /// belong to the process and are lost when any descriptor of the file is
 /// closed.
-pub(crate) fn lock(path: &Path) -> Result<Option<File>, FileError> {
+pub(crate) fn lock(
+    files: &dyn FileInterface,
+    path: &Path,
+) -> Result<Option<DatabaseLock>, FileError> {
     let path = with_suffix(path, ".lock");
-    let file = owner_only(OpenOptions::new().write(true).create(true))
-        .open(&path)
-        .map_err(file_error("open lock file", &path))?;
-    match file.try_lock() {
-        Ok(()) => Ok(Some(file)),
-        Err(TryLockError::WouldBlock) => Ok(None),
-        Err(TryLockError::Error(source)) => Err(file_error("lock", &path)(source)),
-    }
+    files.lock(&path).map_err(file_error("lock", &path))
 }
 
 /// The state of the database files before SQLite opens them.
@@ -97,14 +97,14 @@ pub(crate) enum DatabaseFileState {
 /// Inspects the files before SQLite does. SQLite would treat an empty file as
 /// a new database and replay an unrelated log into it, which would lose all
 /// data silently.
-pub(crate) fn inspect(path: &Path) -> Result<DatabaseFileState, FileError> {
-    let length = match fs::metadata(path) {
-        Ok(metadata) => Some(metadata.len()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-        Err(error) => return Err(file_error("read", path)(error)),
-    };
+pub(crate) fn inspect(
+    files: &dyn FileInterface,
+    path: &Path,
+) -> Result<DatabaseFileState, FileError> {
+    let length = files.length(path).map_err(file_error("read", path))?;
     let wal = with_suffix(path, WAL_SUFFIX);
-    let has_wal = wal.try_exists().map_err(file_error("read", &wal))?;
+    let wal_length = files.length(&wal).map_err(file_error("read", &wal))?;
+    let has_wal = wal_length.is_some();
     Ok(match (length, has_wal) {
         (None, false) => DatabaseFileState::Missing,
         (None, true) => DatabaseFileState::Damaged(
@@ -116,26 +116,27 @@ pub(crate) fn inspect(path: &Path) -> Result<DatabaseFileState, FileError> {
 }
 
 /// Creates an empty file under a temporary name, for a new database.
-pub(crate) fn create_temporary(path: &Path) -> Result<PathBuf, FileError> {
+pub(crate) fn create_temporary(
+    files: &dyn FileInterface,
+    path: &Path,
+) -> Result<PathBuf, FileError> {
     let temporary = with_suffix(path, TEMPORARY_SUFFIX);
     // Leftovers of an interrupted creation.
     for old in [temporary.clone(), with_suffix(&temporary, WAL_SUFFIX)] {
-        match fs::remove_file(&old) {
+        match files.remove(&old) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 return Err(file_error("remove", &old)(error));
             }
             _ => {}
         }
     }
-    create_private(&temporary)?;
+    create_private(files, &temporary)?;
     Ok(temporary)
 }
 
 /// Creates an empty file that only its owner can read. It must not exist.
-pub(crate) fn create_private(path: &Path) -> Result<File, FileError> {
-    owner_only(OpenOptions::new().write(true).create_new(true))
-        .open(path)
-        .map_err(file_error("create", path))
+pub(crate) fn create_private(files: &dyn FileInterface, path: &Path) -> Result<(), FileError> {
+    files.create(path).map_err(file_error("create", path))
 }
 
 /// Makes the content of a file survive a power loss.
@@ -154,20 +155,44 @@ pub(crate) fn open_unnamed(path: &Path) -> Result<File, FileError> {
 }
 
 /// Renames a complete database to its final name and makes that durable.
-pub(crate) fn rename_into_place(temporary: &Path, path: &Path) -> Result<(), FileError> {
-    fs::rename(temporary, path).map_err(file_error("create", path))?;
-    sync_directory(path)
+pub(crate) fn rename_into_place(
+    files: &dyn FileInterface,
+    temporary: &Path,
+    path: &Path,
+) -> Result<(), FileError> {
+    files
+        .rename(temporary, path)
+        .map_err(file_error("create", path))?;
+    sync_directory(files, path)
+}
+
+/// Makes the database and its log of recent writes survive a power loss, before anybody
+/// reads them.
+///
+/// A killed process may have left names and commits that it did not sync, or could not.
+/// A sync of the log alone would not be enough after an error: the system counts what it
+/// could not write as written.
+pub(crate) fn sync_recovered(files: &dyn FileInterface, path: &Path) -> Result<(), FileError> {
+    let wal = with_suffix(path, WAL_SUFFIX);
+    match files.rewrite(&wal) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            return Err(file_error("sync", &wal)(error));
+        }
+        _ => {}
+    }
+    sync_directory(files, path)
 }
 
 /// Removes the access rights of all users but the owner.
-pub(crate) fn restrict_to_owner(path: &Path) -> Result<(), FileError> {
-    fs::set_permissions(path, fs::Permissions::from_mode(OWNER_ONLY_MODE))
+pub(crate) fn restrict_to_owner(files: &dyn FileInterface, path: &Path) -> Result<(), FileError> {
+    files
+        .restrict(path)
         .map_err(file_error("restrict the access rights of", path))
 }
 
 /// Renames a damaged database; see [`Store::set_aside`](crate::Store::set_aside).
 pub(crate) fn set_aside(path: &Path) -> Result<PathBuf, SetAsideError> {
-    let Some(_lock) = lock(path)? else {
+    let Some(_lock) = lock(&SystemInterface, path)? else {
         return Err(SetAsideError::Locked {
             path: path.to_owned(),
         });
@@ -190,7 +215,7 @@ fn move_aside(path: &Path, why: &str) -> Result<PathBuf, FileError> {
             _ => {}
         }
     }
-    sync_directory(path)?;
+    sync_directory(&SystemInterface, path)?;
     Ok(aside)
 }
 
@@ -214,7 +239,7 @@ pub(crate) fn replace(
     } else {
         move_aside(path, WHY)?
     };
-    rename_into_place(temporary, path)?;
+    rename_into_place(&SystemInterface, temporary, path)?;
     Ok(aside)
 }
 
@@ -229,21 +254,14 @@ fn unused_name(path: &Path, why: &str) -> Result<PathBuf, FileError> {
     Ok(name)
 }
 
-/// Read and write for the owner only: the database contains Secrets.
-const OWNER_ONLY_MODE: u32 = 0o600;
-
-fn owner_only(options: &mut OpenOptions) -> &mut OpenOptions {
-    options.mode(OWNER_ONLY_MODE)
-}
-
 /// Makes the file names in the directory of `path` survive a power loss.
-fn sync_directory(path: &Path) -> Result<(), FileError> {
+fn sync_directory(files: &dyn FileInterface, path: &Path) -> Result<(), FileError> {
     let directory = match path.parent() {
         Some(directory) if !directory.as_os_str().is_empty() => directory,
         _ => Path::new("."),
     };
-    File::open(directory)
-        .and_then(|directory| directory.sync_all())
+    files
+        .sync_directory(directory)
         .map_err(file_error("sync", directory))
 }
 

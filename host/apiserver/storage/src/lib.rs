@@ -10,7 +10,10 @@
 //!
 //! - An acknowledged write is on disk (`fsync`) and survives `kill -9`.
 //!   Nothing is visible before that, and all writes of one transaction become
-//!   visible together.
+//!   visible together. What a killed process left is synced before it is read
+//!   (`database_files`).
+//! - A failed transaction is answered with an error as a whole. The next one is
+//!   tried all the same: the store works again when the disk does (`writer`).
 //! - No revision is used twice, neither across restarts nor after compaction.
 //!   A new database starts above the revisions of all earlier databases.
 //! - Only the writer thread changes anything. It commits queued writes in
@@ -36,6 +39,7 @@
 
 mod clock;
 mod error;
+mod file_interface;
 mod metrics;
 mod options;
 mod record;
@@ -61,6 +65,8 @@ pub use error::{
     BackupError, CommitError, SetAsideError, SnapshotError, StoreOpenError, WatchEndReason,
     WatchError, WriterError,
 };
+#[doc(hidden)]
+pub use file_interface::FileInterface;
 pub use metrics::StoreMetrics;
 pub use options::{HistoryLimits, StoreOptions};
 pub use record::{

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::{Clock, SystemClock};
+use crate::file_interface::{FileInterface, SystemInterface};
 
 /// The options of [`Store::open`](crate::Store::open).
 #[derive(Clone, Debug)]
@@ -21,6 +22,14 @@ pub struct StoreOptions {
     /// [`CommitError::Full`](crate::CommitError::Full). `None`: the disk is
     /// the limit.
     pub size_limit: Option<u64>,
+    /// The files of the system, which tests replace.
+    #[doc(hidden)]
+    pub files: Arc<dyn FileInterface>,
+    /// The size of the write-ahead log at which it is checkpointed, in pages of 4 KB,
+    /// which tests reduce. The default is 16 MB: rare enough to delay few commits,
+    /// small enough to replay quickly.
+    #[doc(hidden)]
+    pub checkpoint_pages: u32,
 }
 
 impl StoreOptions {
@@ -40,6 +49,8 @@ impl StoreOptions {
             history: HistoryLimits::default(),
             clock: Arc::new(SystemClock::default()),
             size_limit: None,
+            files: Arc::new(SystemInterface),
+            checkpoint_pages: 4_000,
         }
     }
 }

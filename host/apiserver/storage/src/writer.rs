@@ -74,6 +74,12 @@ impl StoreWriter {
                 WriterAction::Compact => self.compact(),
                 WriterAction::Close => break,
             }
+            if let Err(error) = self.database.checkpoint_if_due() {
+                tracing::error!(
+                    %error,
+                    "cannot checkpoint the database; its log grows until that is possible"
+                );
+            }
         }
         if let Err(error) = self.database.checkpoint() {
             tracing::warn!(%error, "cannot checkpoint the database; the next start does it");
