@@ -1,6 +1,5 @@
 //! `kill -9` at any time loses no acknowledged write and repeats no revision.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
 use std::env;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -9,10 +8,11 @@ use std::process::{Child, Command, Stdio};
 use proptest::prelude::Rng as _;
 use proptest::test_runner::{RngAlgorithm, TestRng};
 
-use rdd_apiserver_storage::{EventKind, RecordChange, Store, StoreOptions, WritePrecondition};
+use rdd_apiserver_storage::{RecordChange, Store, StoreOptions, WritePrecondition};
 use tempfile::TempDir;
 
-use crate::common::{next, text};
+use crate::common::text;
+use crate::observed_writes::ObservedWrites;
 
 /// The variable for the number of kills; a thousand take a few minutes.
 const ROUNDS_VARIABLE: &str = "RDD_STORAGE_KILLS";
@@ -34,67 +34,18 @@ fn options(directory: &Path) -> StoreOptions {
     options
 }
 
-/// All writes that were acknowledged or read.
-#[derive(Default)]
-struct ObservedWrites {
-    /// The value of each acknowledged or read revision.
-    values: HashMap<u64, String>,
-    /// The newest acknowledged revision of each key.
-    newest: BTreeMap<String, u64>,
+/// Records a line of the child: `ack`, a key, a revision, and a value.
+fn acknowledge(observed: &mut ObservedWrites, line: &str) {
+    let mut words = line.split(' ').skip(1);
+    let key = words.next().unwrap();
+    let revision = words.next().unwrap().parse().unwrap();
+    observed.acknowledge(key, revision, words.next().unwrap());
 }
 
-impl ObservedWrites {
-    fn record(&mut self, revision: u64, value: &str) {
-        let earlier = self.values.insert(revision, value.to_owned());
-        assert!(
-            earlier.as_deref().is_none_or(|earlier| earlier == value),
-            "revision {revision} was used twice: {earlier:?}, {value}"
-        );
-    }
-
-    fn acknowledge(&mut self, line: &str) {
-        let mut words = line.split(' ').skip(1);
-        let key = words.next().unwrap();
-        let revision = words.next().unwrap().parse().unwrap();
-        self.record(revision, words.next().unwrap());
-        let newest = self.newest.entry(key.to_owned()).or_default();
-        *newest = revision.max(*newest);
-    }
-
-    async fn check(&mut self, directory: &Path) {
-        let store = Store::open(options(directory)).unwrap();
-        let snapshot = store.snapshot();
-        let compacted = store.compacted_revision();
-        let mut watch = store.watch("", compacted).unwrap();
-        let mut found = HashSet::new();
-        let mut deleted = HashMap::new();
-        while watch.progress() < store.revision() {
-            let event = next(&mut watch).await;
-            self.record(event.revision, text(&event.value));
-            found.insert(event.revision);
-            if event.kind == EventKind::Deleted {
-                deleted.insert(event.key.to_string(), event.revision);
-            }
-        }
-        for record in snapshot.range("", None) {
-            self.record(record.revision, text(&record.value));
-        }
-        for &revision in self.values.keys() {
-            assert!(revision <= store.revision(), "{revision} is lost");
-            let kept = revision <= compacted || found.contains(&revision);
-            assert!(kept, "{revision} is not in the history");
-        }
-        for (key, &revision) in &self.newest {
-            let live = snapshot.get(key).map_or(0, |record| record.revision);
-            let gone = deleted.get(key).copied().unwrap_or(0);
-            let is_compacted_deletion = self.values[&revision].starts_with("gone") && live == 0;
-            assert!(
-                live.max(gone) >= revision || is_compacted_deletion,
-                "{key} at {revision} is lost"
-            );
-        }
-        store.close().await;
-    }
+async fn check(observed: &mut ObservedWrites, directory: &Path) {
+    let store = Store::open(options(directory)).unwrap();
+    observed.check(&store).await;
+    store.close().await;
 }
 
 fn child(directory: &Path) -> Child {
@@ -124,7 +75,7 @@ async fn a_kill_loses_no_write_and_repeats_no_revision() {
             // that it is complete.
             let complete = std::mem::replace(&mut last, line);
             if complete.starts_with("ack ") {
-                observed.acknowledge(&complete);
+                acknowledge(&mut observed, &complete);
                 acknowledged += 1;
             }
             if acknowledged == kill_after && child.try_wait().unwrap().is_none() {
@@ -139,10 +90,10 @@ async fn a_kill_loses_no_write_and_repeats_no_revision() {
         );
         // In the other rounds the next child recovers, and may be killed meanwhile.
         if round % 3 != 1 {
-            observed.check(directory.path()).await;
+            check(&mut observed, directory.path()).await;
         }
     }
-    observed.check(directory.path()).await;
+    check(&mut observed, directory.path()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

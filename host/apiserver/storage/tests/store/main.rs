@@ -11,6 +11,8 @@ mod commit;
 mod common;
 mod crash;
 mod damage;
+mod faults;
 mod history;
 mod model;
+mod observed_writes;
 mod restart;
