@@ -101,7 +101,7 @@ class Normalizer:
             return
         unique = {json.dumps(cause, sort_keys=True): cause for cause in details["causes"]}
         details["causes"] = [unique[key] for key in sorted(unique)]
-        first, *lines = str(status.get("message")).splitlines()
+        first, *lines = str(status.get("message")).splitlines() or [""]
         # One error has no brackets.
         start, separator, errors = first.partition(" is invalid: ")
         if separator:
