@@ -96,16 +96,18 @@ class Normalizer:
     @staticmethod
     def sort_causes(status: dict) -> None:
         """kube-apiserver collects some causes from maps, whose order is random, and repeats some."""
-        causes = (status.get("details") or {}).get("causes") if isinstance(status.get("details"), dict) else None
-        if not isinstance(causes, list) or len(causes) < 2:
+        details = status.get("details")
+        if not isinstance(details, dict) or not isinstance(details.get("causes"), list):
             return
-        unique = {json.dumps(cause, sort_keys=True): cause for cause in causes}
-        status["details"]["causes"] = [unique[key] for key in sorted(unique)]
-        lines = str(status.get("message")).splitlines()
-        status["message"] = "\n".join([*lines[:1], *sorted(lines[1:])])
-        start, bracket, rest = str(status.get("message")).partition("[")
-        if bracket:
-            status["message"] = start + bracket + ", ".join(sorted(set(rest.removesuffix("]").split(", ")))) + "]"
+        unique = {json.dumps(cause, sort_keys=True): cause for cause in details["causes"]}
+        details["causes"] = [unique[key] for key in sorted(unique)]
+        first, *lines = str(status.get("message")).splitlines() or [""]
+        # One error has no brackets.
+        start, separator, errors = first.partition(" is invalid: ")
+        if separator:
+            errors = errors.removeprefix("[").removesuffix("]")
+            first = start + separator + ", ".join(sorted(set(errors.split(", "))))
+        status["message"] = "\n".join([first, *sorted(lines)])
 
     def text(self, text: str) -> str:
         for found, symbol in self.replaced.items():

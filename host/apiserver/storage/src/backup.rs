@@ -124,7 +124,7 @@ impl Store {
                 path: database.to_owned(),
             });
         };
-        let connection = database::connect(database, &StoreOptions::in_memory())
+        let connection = database::connect(database, &StoreOptions::file(database))
             .map_err(|source| database_error(database, source))?;
         read(&connection, database)?.back_up(path)
     }
@@ -221,7 +221,7 @@ impl EarlierDatabase {
 
 /// Reads the last revision of a database, and moves its log into the main file.
 fn last_revision(path: &Path) -> rusqlite::Result<u64> {
-    let connection = database::connect(path, &StoreOptions::in_memory())?;
+    let connection = database::connect(path, &StoreOptions::file(path))?;
     let revision = connection.query_row(
         "SELECT max(compacted, (SELECT coalesce(max(revision), 0) FROM log)) FROM history",
         [],
