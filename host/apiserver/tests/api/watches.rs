@@ -144,7 +144,7 @@ async fn bookmarks_are_periodic_and_the_timeout_ends_the_watch() {
         .await;
     // From here on the test waits for the server's timers only.
     tokio::time::pause();
-    let revision = |object: &Value| -> u64 {
+    let revision = |object: &serde_json::Value| -> u64 {
         let text = object["metadata"]["resourceVersion"].as_str();
         text.unwrap().parse().unwrap()
     };
