@@ -50,6 +50,15 @@ impl WriteSpec {
         }
     }
 
+    /// Returns a write that does not fit into a database with a limited size.
+    pub(super) fn huge() -> Self {
+        Self {
+            key: 0,
+            deletes: false,
+            padding: 200_000,
+        }
+    }
+
     /// Returns writes that the store commits together.
     pub(super) fn random_group(random: &mut RandomSource) -> Vec<Self> {
         let count = if random.one_in(2) {

@@ -3,6 +3,10 @@
 //! The simulation has all file operations of opening and of writing: SQLite's through
 //! its VFS, the store's own through `FileInterface`. Backups, restorations, and damaged
 //! databases that are set aside use the system's files; their tests are elsewhere.
+#![allow(
+    clippy::print_stdout,
+    reason = "what repeats a failed run is printed with it"
+)]
 
 mod random_source;
 
