@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
+use crate::checkpoint::{self, CheckpointTimer};
 use crate::clock::{self, Clock};
 use crate::database_files::{self, DatabaseFileState, DatabaseLock};
 use crate::error::{CommitError, StoreOpenError};
@@ -98,9 +99,7 @@ pub(crate) struct DatabaseConnection {
     size_limit: Option<u64>,
     /// The limit that is in force.
     budget: SpaceBudget,
-    checkpoint_pages: i64,
-    /// The length of the write-ahead log at which the next checkpoint is due, in pages.
-    checkpoint_at: i64,
+    checkpoints: CheckpointTimer,
     /// The last field, so that the lock is released after SQLite has closed
     /// the file.
     _lock: Option<DatabaseLock>,
@@ -154,7 +153,7 @@ fn create(path: &Path, options: &StoreOptions) -> Result<(), StoreOpenError> {
     let connection = connect(&temporary, options).map_err(open_error)?;
     create_tables(&connection, first_revision(&*options.clock)).map_err(open_error)?;
     // Closing does the same and ignores its errors, and only the main file is renamed.
-    checkpoint(&connection, "TRUNCATE").map_err(open_error)?;
+    checkpoint::truncate(&connection).map_err(open_error)?;
     connection
         .close()
         .map_err(|(_, source)| open_error(source))?;
@@ -177,7 +176,7 @@ pub(crate) fn connect(path: &Path, options: &StoreOptions) -> rusqlite::Result<C
     // On macOS, a plain fsync leaves the data in the drive's cache.
     connection.pragma_update(None, "fullfsync", true)?;
     connection.pragma_update(None, "checkpoint_fullfsync", true)?;
-    // SQLite ignores the errors of these; `checkpoint_if_due` does not.
+    // The writer does it, by `CheckpointTimer`.
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
     connection.pragma_update(None, "journal_size_limit", MAX_WAL_BYTES)?;
     Ok(connection)
@@ -262,8 +261,7 @@ fn load(
         connection,
         size_limit: options.size_limit,
         budget: SpaceBudget::Regular,
-        checkpoint_pages: options.checkpoint_pages.into(),
-        checkpoint_at: options.checkpoint_pages.into(),
+        checkpoints: CheckpointTimer::new(options.checkpoint_pages),
         _lock: lock,
     };
     database
@@ -338,32 +336,15 @@ impl DatabaseConnection {
         transaction.commit()
     }
 
-    /// Checkpoints the write-ahead log once it is long. After an error, it becomes as
-    /// much longer again before the next attempt.
+    /// Checkpoints the write-ahead log once it is long.
     pub(crate) fn checkpoint_if_due(&mut self) -> rusqlite::Result<()> {
-        let pages = checkpoint(&self.connection, "NOOP")?;
-        if pages < self.checkpoint_at {
-            return Ok(());
-        }
-        let result = checkpoint(&self.connection, "PASSIVE");
-        let done = if result.is_ok() { 0 } else { pages };
-        self.checkpoint_at = done.saturating_add(self.checkpoint_pages);
-        result.map(|_| ())
+        self.checkpoints.run_if_due(&self.connection)
     }
 
     /// Moves the content of the write-ahead log into the main file, and empties it.
     pub(crate) fn checkpoint(&self) -> rusqlite::Result<()> {
-        checkpoint(&self.connection, "TRUNCATE")?;
-        Ok(())
+        checkpoint::truncate(&self.connection)
     }
-}
-
-/// Checkpoints the write-ahead log in one of SQLite's modes, and returns its length in
-/// pages.
-fn checkpoint(connection: &Connection, mode: &str) -> rusqlite::Result<i64> {
-    connection
-        .prepare_cached(&format!("PRAGMA wal_checkpoint({mode})"))?
-        .query_row([], |row| row.get(1))
 }
 
 /// Runs [`INSERT_ROW`].

@@ -54,6 +54,7 @@ mod event_log;
 mod writer;
 
 mod backup;
+mod checkpoint;
 mod database;
 mod database_files;
 mod load;

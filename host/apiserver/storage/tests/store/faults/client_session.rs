@@ -55,7 +55,7 @@ impl WriteSpec {
         Self {
             key: 0,
             deletes: false,
-            padding: 400_000,
+            padding: 200_000,
         }
     }
 

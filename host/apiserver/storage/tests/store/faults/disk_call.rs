@@ -61,3 +61,11 @@ pub(super) enum InterruptionKind {
     Kill,
     PowerLoss,
 }
+
+/// What a call does.
+pub(super) enum CallFate {
+    Succeed,
+    Fail(DiskError),
+    /// The process ends during the call.
+    Interrupt,
+}

@@ -46,7 +46,7 @@ async fn script(session: &mut ClientSession) -> bool {
             is_open = open(session).await;
         }
         let mut group = WriteSpec::random_group(&mut random);
-        if session.is_size_limited() && index % 2 == 1 {
+        if session.is_size_limited() && index % 4 == 1 {
             group = vec![WriteSpec::huge()];
         }
         is_complete &= is_open && session.write(&group).await == GroupOutcome::Acknowledged;

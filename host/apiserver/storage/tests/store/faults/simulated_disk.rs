@@ -15,10 +15,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rdd_apiserver_storage::FileInterface;
 
 use super::change_fate::ChangeFate;
-use super::disk_call::{CallKind, DiskError, DiskFault, InterruptionKind};
+use super::disk_call::{CallFate, CallKind, DiskError, DiskFault, InterruptionKind};
 use super::name_change::{NameChange, Names, apply_name};
 use super::random_source::RandomSource;
-use super::simulated_file::{FileChange, SimulatedFile};
+use super::simulated_file::{FileChange, FileId, SimulatedFile};
 use super::simulated_vfs;
 
 struct DiskState {
@@ -36,14 +36,6 @@ struct DiskState {
     interrupt_at: Option<u64>,
     /// From then on, nothing has an effect until the restart.
     is_interrupted: bool,
-}
-
-/// What a call does.
-enum CallFate {
-    Succeed,
-    Fail(DiskError),
-    /// The process ends during the call.
-    Interrupt,
 }
 
 impl DiskState {
@@ -124,10 +116,6 @@ impl Debug for SimulatedDisk {
         formatter.write_str("SimulatedDisk")
     }
 }
-
-/// The identity of a file, whatever its name.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct FileId(usize);
 
 impl SimulatedDisk {
     pub(super) fn new(random: RandomSource) -> Self {

@@ -6,6 +6,10 @@ use super::random_source::RandomSource;
 /// What a disk writes as a whole, in bytes.
 const SECTOR: usize = 512;
 
+/// The identity of a file, whatever its name.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct FileId(pub(super) usize);
+
 pub(super) enum FileChange {
     Write { offset: usize, data: Vec<u8> },
     Truncate(usize),

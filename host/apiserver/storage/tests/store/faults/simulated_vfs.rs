@@ -19,7 +19,8 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use rusqlite::ffi;
 
 use super::disk_call::DiskError;
-use super::simulated_disk::{FileId, SimulatedDisk};
+use super::simulated_disk::SimulatedDisk;
+use super::simulated_file::FileId;
 
 /// The name of the VFS.
 pub(super) const NAME: &str = "rdd-simulated";
