@@ -11,6 +11,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use crate::backend_context::BackendContext;
 use crate::instance_host::MAX_TIMERS;
+use crate::instance_reply::receive_reply;
 use crate::instance_thread::{self, InstanceSpec};
 use crate::library_fault::{CallError, LibraryFault};
 use crate::library_stream::{ItemView, LibraryStream, WriteProgress};
@@ -94,12 +95,7 @@ async fn wait_for_exit_code(
     backend: String,
     is_closed: impl Fn() -> bool,
 ) -> Result<i32, EngineError> {
-    let exited = tokio::select! {
-        biased;
-        exited = exited => exited.ok(),
-        _ = exit.wait_for(Option::is_some) => None,
-    };
-    match exited {
+    match receive_reply(exited, exit.wait_for(Option::is_some)).await {
         Some(result) => result,
         None => {
             let exit = ExitReason::wait(&mut exit).await;

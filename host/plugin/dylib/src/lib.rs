@@ -40,6 +40,7 @@ mod backend_library;
 mod library_backend;
 mod library_handle;
 
+mod instance_reply;
 mod instance_thread;
 mod thread_tracker;
 

@@ -17,6 +17,7 @@ use crate::backend_context::BackendContext;
 use crate::control::{CallCounter, ControlCall, ControlRequest, ControlTask};
 use crate::host_context::InstanceKind;
 use crate::instance_host::MAX_TIMERS;
+use crate::instance_reply::receive_reply;
 use crate::instance_thread::{self, InstanceSpec};
 use crate::library_fault::LibraryFault;
 use crate::{json, probe};
@@ -165,12 +166,7 @@ impl LibraryHandle {
         reply: oneshot::Receiver<Result<T, EngineError>>,
     ) -> Result<T, EngineError> {
         let mut exit = self.exit.clone();
-        let replied = tokio::select! {
-            biased;
-            replied = reply => replied.ok(),
-            _ = exit.wait_for(Option::is_some) => None,
-        };
-        match replied {
+        match receive_reply(reply, exit.wait_for(Option::is_some)).await {
             Some(result) => result,
             None => Err(self.wait_for_exit().await.to_error(&self.info.name)),
         }

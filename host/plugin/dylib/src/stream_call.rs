@@ -12,6 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 use crate::backend_context::BackendContext;
 use crate::host_context::InstanceKind;
 use crate::instance_host::MAX_TIMERS;
+use crate::instance_reply::receive_reply;
 use crate::instance_thread::{self, InstanceSpec};
 use crate::library_fault::{CallError, LibraryFault};
 use crate::library_instance::LibraryInstance;
@@ -87,12 +88,7 @@ pub(crate) async fn wait_for_reply(
     replied: oneshot::Receiver<Result<(), EngineError>>,
     mut exit: watch::Receiver<Option<ExitReason>>,
 ) -> Result<(), EngineError> {
-    let replied = tokio::select! {
-        biased;
-        replied = replied => replied.ok(),
-        _ = exit.wait_for(Option::is_some) => None,
-    };
-    match replied {
+    match receive_reply(replied, exit.wait_for(Option::is_some)).await {
         Some(result) => result,
         None => {
             let exit = ExitReason::wait(&mut exit).await;
