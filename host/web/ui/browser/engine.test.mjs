@@ -189,7 +189,7 @@ test('a restart of the engine under a followed log leaves a remark, and loses an
   const { stdout } = await promisify(execFile)(ENGINE, ['host']);
   if (stdout.trim() !== dockerHost) return context.skip('the engine is not that of scripts/engine');
   // They go on counting when the engine starts them again.
-  const script = 'i=$(cat /count 2>/dev/null || echo 0); while :; do i=$((i+1)); echo $i >/count; echo number $i; sleep 0.02; done';
+  const script = 'i=$(cat /count 2>/dev/null || echo 0); while :; do i=$((i+1)); echo $i >/next; mv /next /count; echo number $i; sleep 0.02; done';
   const settings = { host: { RestartPolicy: { Name: 'always' } }, labels: { 'com.docker.compose.project': 'page-engine' } };
   const names = ['page-engine', 'page-engine-2'];
   const ids = [];
