@@ -43,6 +43,7 @@ pub fn redacted_uri(uri: &Uri) -> String {
         .split('&')
         .map(|parameter| match parameter.split_once('=') {
             Some((name, _)) if LOGGED_PARAMETERS.contains(&name) => parameter,
+            None if parameter.is_empty() => parameter,
             _ => REDACTED,
         })
         .collect();
@@ -57,7 +58,8 @@ mod tests {
     fn only_known_parameters_are_shown() {
         for (uri, logged) in [
             ("/passthrough/engine/logs/a", "/passthrough/engine/logs/a"),
-            ("/p?", "/p?redacted"),
+            ("/p?", "/p?"),
+            ("/p?&tail=1&x", "/p?&tail=1&redacted"),
             ("/p?tail=10&follow=false", "/p?tail=10&follow=false"),
             ("/p?token=abc&tail=1", "/p?redacted&tail=1"),
             ("/p?abc", "/p?redacted"),
