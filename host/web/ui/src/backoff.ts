@@ -1,3 +1,6 @@
+// What lasted for so long worked.
+const STEADY_MILLIS = 5000;
+
 /** Delays between attempts: they double, with a random part, up to a limit. */
 export class BackoffTimer {
   readonly #first: number;
@@ -20,6 +23,13 @@ export class BackoffTimer {
 
   reset(): void {
     this.#failures = 0;
+  }
+
+  /** Begins again if an attempt that began at this time was steady; returns whether it was. */
+  resetIfSteady(began: number): boolean {
+    const isSteady = Date.now() - began > STEADY_MILLIS;
+    if (isSteady) this.reset();
+    return isSteady;
   }
 
   get failures(): number {

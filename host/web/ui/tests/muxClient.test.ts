@@ -266,3 +266,33 @@ test('what was wrong is over when the log is there again, on the same connection
     expect(statuses.filter((status) => status === 'open').length).toBe(opened + 1);
   }
 });
+
+test('an engine that is away is asked less and less often, although its containers join', async () => {
+  client();
+  const [socket] = sockets;
+  socket?.onopen?.(undefined as never);
+  const fail = (): void => {
+    socket?.receive({ type: 'subscribed', id: 0 });
+    socket?.receive(joined(0, 1, 'c1'));
+    socket?.receive({ type: 'error', id: 0, code: 503, message: 'not now' });
+  };
+  const asksAfter = async (delay: number): Promise<void> => {
+    const before = socket?.sent.length ?? 0;
+    await vi.advanceTimersByTimeAsync(delay - 1);
+    expect(socket?.sent.length).toBe(before);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(socket?.sent.length).toBe(before + 1);
+  };
+  for (const delay of [100, 200, 400]) {
+    fail();
+    await asksAfter(delay);
+  }
+  // What was read worked, and so did what lasted.
+  socket?.receive(joined(0, 1, 'c1'));
+  socket?.receive(batch(0, 1, 'one', ['a']));
+  fail();
+  await asksAfter(100);
+  await vi.advanceTimersByTimeAsync(6000);
+  fail();
+  await asksAfter(100);
+});

@@ -9,8 +9,6 @@ import type { KubeObject } from './objects';
 const PAGE_SIZE = 500;
 // The server ends a watch after this time, and the next one goes on.
 const WATCH_SECONDS = 300;
-// A watch that was open for so long worked.
-const STEADY_MILLIS = 5000;
 
 export type WatchStatus = 'listing' | 'live' | 'reconnecting' | 'gone' | 'failed';
 
@@ -128,11 +126,10 @@ export class ObjectWatch<T extends KubeObject> {
       const lines = (rest + value).split('\n');
       rest = lines.pop() ?? '';
       this.#take(lines.filter((line) => line !== '').map((line) => JSON.parse(line) as WatchMessage<T>));
-      if (this.#backoff.failures > 0 && Date.now() - began > STEADY_MILLIS) this.#backoff.reset();
+      this.#backoff.resetIfSteady(began);
     }
-    if (Date.now() - began > STEADY_MILLIS) this.#backoff.reset();
     // A watch that ends at once, again and again, must not spin.
-    else await (this.#options.sleep ?? wait)(this.#backoff.next(), signal);
+    if (!this.#backoff.resetIfSteady(began)) await (this.#options.sleep ?? wait)(this.#backoff.next(), signal);
   }
 
   #take(messages: WatchMessage<T>[]): void {

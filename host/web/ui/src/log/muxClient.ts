@@ -67,6 +67,8 @@ interface SubscriptionState {
   isEnded: boolean;
   /** Whether its last attempt failed, so that there is another one. */
   isFailing: boolean;
+  /** When it was last sent. */
+  sentAt: number;
   cursors: Map<string, string>;
   /** Bytes that were taken and for which credit was not returned yet. */
   taken: number;
@@ -93,6 +95,7 @@ export class MuxClient {
       target,
       isEnded: false,
       isFailing: false,
+      sentAt: 0,
       cursors: new Map(),
       taken: 0,
     }));
@@ -124,16 +127,14 @@ export class MuxClient {
     const socket = this.#options.openSocket();
     this.#socket = socket;
     socket.binaryType = 'arraybuffer';
-    let wasOpen = false;
+    let openedAt: number | undefined;
     socket.onopen = () => {
-      wasOpen = true;
+      openedAt = Date.now();
       this.#options.onStatus('open');
       this.#subscriptions.forEach((subscription) => (subscription.isFailing = false));
       this.#subscriptions.forEach((subscription, id) => this.#subscribe(subscription, id));
     };
     socket.onmessage = ({ data }) => {
-      // What arrives shows that the connection works, unlike its opening alone.
-      this.#backoff.reset();
       if (data instanceof ArrayBuffer) this.#onBatch(readBatch(data));
       else this.#onMessage(JSON.parse(String(data)) as MuxMessage);
     };
@@ -141,7 +142,8 @@ export class MuxClient {
       if (this.#socket !== socket) return;
       this.#socket = undefined;
       for (const number of [...this.#bySource.keys()]) this.#lose(number, 'connection');
-      if (!this.#isClosed) void this.#onClose(wasOpen);
+      if (openedAt !== undefined) this.#backoff.resetIfSteady(openedAt);
+      if (!this.#isClosed) void this.#onClose(openedAt !== undefined);
     };
   }
 
@@ -175,6 +177,7 @@ export class MuxClient {
   #subscribe(subscription: SubscriptionState, id: number): void {
     if (subscription.isEnded) return;
     subscription.taken = 0;
+    subscription.sentAt = Date.now();
     const { target, cursors } = subscription;
     const { range } = this.#options;
     const credit = this.#isHeld ? 0 : CREDIT;
@@ -187,6 +190,8 @@ export class MuxClient {
     const subscription = this.#subscriptions[batch.id];
     const source = this.#bySource.get(batch.source);
     if (subscription === undefined || source === undefined) return;
+    // The log was read, unlike that of a source that has only joined.
+    this.#backoff.reset();
     this.#resume(source);
     this.#options.onEntries(source, batch);
     subscription.cursors.set(source.container, batch.cursor);
@@ -278,6 +283,7 @@ export class MuxClient {
     if (canRetry) {
       const id = this.#subscriptions.indexOf(subscription);
       const socket = this.#socket;
+      this.#backoff.resetIfSteady(subscription.sentAt);
       setTimeout(() => {
         // A new connection has subscribed to everything.
         if (this.#socket === socket) this.#subscribe(subscription, id);
