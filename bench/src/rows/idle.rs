@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
-use futures::future::try_join_all;
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 
 use crate::BenchmarkConfig;
 use crate::daemon::BenchmarkDaemon;
@@ -21,6 +21,9 @@ const STREAMS: usize = 100;
 /// The number of idle viewers of one log whose memory is measured: most of what one
 /// user may have.
 const VIEWERS: usize = 300;
+/// The number of streams that are opened at the same time: fewer than the daemon
+/// allows connections whose credentials it has not seen yet.
+const MAX_OPENING: usize = 64;
 const MIB: f64 = 1024.0 * 1024.0;
 
 /// Rows 9 and 7: a hundred running containers without log streams, then with idle
@@ -96,7 +99,11 @@ async fn memory_per_stream(
     #[expect(clippy::cast_precision_loss, reason = "hundreds")]
     let count = ids.len() as f64;
     let before = mib(daemon.memory()?.anonymous);
-    let streams = try_join_all(ids.map(|id| daemon.open_log(id, "tail=0"))).await?;
+    let opening = ids.map(|id| daemon.open_log(id, "tail=0"));
+    let streams: Vec<_> = stream::iter(opening)
+        .buffered(MAX_OPENING)
+        .try_collect()
+        .await?;
     tokio::time::sleep(SETTLE / 4).await;
     let grown = mib(daemon.memory()?.anonymous) - before;
     drop(streams);
