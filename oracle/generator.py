@@ -199,7 +199,8 @@ class Generator:
         if self.chance(0.1):
             options["preconditions"] = {"uid": "00000000-0000-0000-0000-000000000000"}
         if self.chance(0.2):
-            options["propagationPolicy"] = self.random.choice(("Background", "Orphan", "Foreground", "Sideways"))
+            # The other policies leave the end to a controller, at any time.
+            options["propagationPolicy"] = self.random.choice(("Background", "Sideways"))
         if self.chance(0.1):
             options["gracePeriodSeconds"] = self.random.choice((0, 5, -1))
         return options if len(options) > 2 else None

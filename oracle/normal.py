@@ -91,6 +91,8 @@ class Normalizer:
             result["managedFields"].sort(key=lambda entry: json.dumps(entry, sort_keys=True))
         if kind == "Status":
             self.sort_causes(result)
+            first, *lines = str(result.get("message")).splitlines() or [""]
+            result["message"] = "\n".join([first, *sorted(lines)])
         return result
 
     @staticmethod
@@ -107,7 +109,7 @@ class Normalizer:
         if separator:
             errors = errors.removeprefix("[").removesuffix("]")
             first = start + separator + ", ".join(sorted(set(errors.split(", "))))
-        status["message"] = "\n".join([first, *sorted(lines)])
+        status["message"] = "\n".join([first, *lines])
 
     def text(self, text: str) -> str:
         for found, symbol in self.replaced.items():

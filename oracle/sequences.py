@@ -18,13 +18,26 @@ READY_SECONDS = 60.0
 POLL_SECONDS = 0.1
 
 
-def is_empty_list_or_null(operation: dict, path: str, theirs: Any, ours: Any) -> bool:
-    return theirs in (None, "<absent>") and ours in ([], {})
+def is_empty_table(operation: dict, path: str, theirs: Any, ours: Any) -> bool:
+    return operation["verb"] == "table" and path == "body.rows" and theirs is None and ours == []
+
+
+def is_page_before_nothing(operation: dict, path: str, theirs: Any, ours: Any) -> bool:
+    return "limit" in operation["query"] and path == "body.metadata.continue" and (theirs, ours) == ("<continue>", "<absent>")
+
+
+def is_lost_ownership(operation: dict, path: str, theirs: Any, ours: Any) -> bool:
+    is_lost = path == "body.metadata.managedFields" and theirs == "<absent>"
+    return operation.get("subresource") == "status" and (is_lost or path == "body.metadata.resourceVersion")
 
 
 # Differences that are explained: the row in docs/differences.md, and how they are recognized. What follows
 # may differ because of them, so a sequence ends there.
-KNOWN = (("an empty list or map", is_empty_list_or_null),)
+KNOWN = (
+    ("an empty list or map", is_empty_table),
+    ("a page of a list with a selector, after which nothing matches", is_page_before_nothing),
+    ("a write to `/status` that also gives a field of the spec a value of another type", is_lost_ownership),
+)
 
 
 def is_known(operation: dict, difference: tuple) -> bool:

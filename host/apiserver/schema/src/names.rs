@@ -166,7 +166,7 @@ pub fn validate_qualified_name(text: &str) -> Vec<String> {
         }
         _ => {
             let message = syntax_message(
-                &format!("a qualified name {REQUIREMENT}"),
+                &format!("a valid label key {REQUIREMENT}"),
                 QUALIFIED_NAME_PATTERN,
                 &EXAMPLES,
             );

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::graph::{GraphNode, OwnerGraph};
 use super::owner::{self, OwnerStatus};
+use crate::managed_fields;
 use crate::meta;
 use crate::negotiate::ResponseFormat;
 use crate::path::ResourcePath;
@@ -25,15 +26,18 @@ use crate::warnings::WarningRecorder;
 /// The user name of the collector, as admission policies see it.
 pub(crate) const USER: &str = "system:serviceaccount:kube-system:generic-garbage-collector";
 
+/// The field manager of the collector, as upstream.
+const MANAGER: &str = "kube-controller-manager";
+
 /// An error of [`collect`].
 #[derive(Debug, thiserror::Error)]
 pub(super) enum CollectError {
     /// A stored object could not be read or written.
     #[error(transparent)]
     Record(#[from] RecordError),
-    /// The deletion was refused or failed.
+    /// A request of the collector was refused or failed.
     #[error("{}", .0.message())]
-    Delete(ApiError),
+    Request(ApiError),
 }
 
 impl CollectError {
@@ -43,7 +47,7 @@ impl CollectError {
         match self {
             Self::Record(RecordError::Unreadable { .. }) => false,
             Self::Record(_) => true,
-            Self::Delete(error) => !matches!(error.code(), 403 | 413 | 422),
+            Self::Request(error) => !matches!(error.code(), 403 | 413 | 422),
         }
     }
 }
@@ -131,7 +135,7 @@ pub(super) async fn collect(
     match delete::delete_object(&call, name, &options).await {
         Ok(_) => Ok(()),
         Err(error) if error.code() == 404 => Ok(()),
-        Err(error) => Err(CollectError::Delete(error)),
+        Err(error) => Err(CollectError::Request(error)),
     }
 }
 
@@ -177,18 +181,27 @@ async fn release_owner(
     remove_finalizer(server, record, meta::FOREGROUND).await
 }
 
+/// Changes an object. Fields that are removed have no owner any longer.
 async fn edit(
     server: &Arc<ServerState>,
     record: &StoredRecord,
     change: impl FnOnce(&mut Value),
 ) -> Result<(), CollectError> {
-    let mut object = records::read(record)?;
-    let before = object.clone();
+    let registry = server.registry.load_full();
+    let Some((resource, namespace, name)) = owner::resolve(&registry, &record.key) else {
+        return Ok(());
+    };
+    let call = call(server, resource, namespace, name);
+    let live = call.load(record).map_err(CollectError::Request)?;
+    let mut object = live.clone();
     change(&mut object);
-    if object != before {
-        let is_namespace = record.key.starts_with(crate::namespaces::KEY_PREFIX);
-        records::replace(server, record, &object, is_namespace).await?;
+    if object == live {
+        return Ok(());
     }
+    let object = managed_fields::update(&call, Some(&live), object, MANAGER, server.clock.now())
+        .map_err(CollectError::Request)?;
+    let is_namespace = record.key.starts_with(crate::namespaces::KEY_PREFIX);
+    records::replace(server, record, &object, is_namespace).await?;
     Ok(())
 }
 

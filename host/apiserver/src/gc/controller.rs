@@ -162,7 +162,7 @@ impl GarbageCollector {
 fn log_failure(key: &str, error: &CollectError) {
     match error {
         CollectError::Record(error) if error.is_conflict() => {}
-        CollectError::Delete(denied) if denied.code() == 403 => {
+        CollectError::Request(denied) if denied.code() == 403 => {
             tracing::warn!(
                 key,
                 error = denied.message(),

@@ -121,43 +121,46 @@ fn validate_annotations(meta: &Map<String, Value>, out: &mut Vec<StatusCause>) {
 }
 
 fn validate_owner_references(meta: &Map<String, Value>, out: &mut Vec<StatusCause>) {
+    const FIELD: &str = "metadata.ownerReferences";
     let mut controller: Option<String> = None;
     let list = meta.get("ownerReferences").and_then(Value::as_array);
-    for (index, owner) in list.into_iter().flatten().enumerate() {
+    for owner in list.into_iter().flatten() {
         let empty = Map::new();
         let owner = owner.as_object().unwrap_or(&empty);
-        let path = format!("metadata.ownerReferences[{index}]");
         let (api_version, kind) = (text(owner, "apiVersion"), text(owner, "kind"));
         let name = text(owner, "name");
-        for (field, value, reason) in [
-            ("apiVersion", api_version, "version must not be empty"),
-            ("kind", kind, "must not be empty"),
-            ("name", name, "must not be empty"),
-            ("uid", text(owner, "uid"), "must not be empty"),
-        ] {
+        let mut reject = |field: &str, value: &str, reason| {
+            out.push(StatusCause::invalid(
+                format!("{FIELD}.{field}"),
+                &value.into(),
+                reason,
+            ));
+        };
+        // A group and a version, or the version alone.
+        if api_version.is_empty() || api_version.matches('/').count() > 1 {
+            reject("apiVersion", api_version, "version must not be empty");
+        }
+        for (field, value) in [("kind", kind), ("name", name), ("uid", text(owner, "uid"))] {
             if value.is_empty() {
-                out.push(StatusCause::invalid(
-                    format!("{path}.{field}"),
-                    &value.into(),
-                    reason,
-                ));
+                reject(field, value, "must not be empty");
             }
         }
-        if kind == "Event" && matches!(api_version, "v1") {
+        if (api_version, kind) == ("v1", "Event") {
             out.push(StatusCause::invalid(
-                path,
+                FIELD,
                 &Value::Object(owner.clone()),
                 "/v1, Kind=Event is disallowed from being an owner",
             ));
         }
         if owner.get("controller") == Some(&Value::Bool(true)) {
+            let this = format!("{kind}/{name}");
             match &controller {
                 Some(first) => out.push(StatusCause::invalid(
-                    "metadata.ownerReferences",
+                    FIELD,
                     &Value::Array(list.cloned().unwrap_or_default()),
-                    &format!("Only one reference can have Controller set to true. Found \"true\" in references for {first} and {name}"),
+                    &format!("Only one reference can have Controller set to true. Found \"true\" in references for {first} and {this}"),
                 )),
-                None => controller = Some(name.to_owned()),
+                None => controller = Some(this),
             }
         }
     }
@@ -181,6 +184,26 @@ fn validate_finalizers(meta: &Map<String, Value>, out: &mut Vec<StatusCause>) {
             "finalizer orphan and foregroundDeletion cannot be both set",
         ));
     }
+}
+
+/// Returns a cause for each finalizer that has no domain and is not one of
+/// Kubernetes' own.
+pub(crate) fn validate_qualified_finalizers(object: &Value) -> Vec<StatusCause> {
+    super::finalizers(object)
+        .into_iter()
+        .enumerate()
+        .filter(|(_, finalizer)| {
+            !finalizer.contains('/')
+                && !["kubernetes", super::ORPHAN, super::FOREGROUND].contains(finalizer)
+        })
+        .map(|(index, finalizer)| {
+            StatusCause::invalid(
+                format!("metadata.finalizers[{index}]"),
+                &finalizer.into(),
+                "name is neither a standard finalizer name nor is it fully qualified",
+            )
+        })
+        .collect()
 }
 
 /// Returns the strings in a list.

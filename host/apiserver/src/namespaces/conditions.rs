@@ -136,7 +136,7 @@ mod tests {
     fn conditions_report_remaining_content_and_keep_their_times() {
         let mut namespace = json!({"status": {"phase": "Active", "conditions": [{"type": "Mine", "status": "True"}]}});
         let mut remaining = RemainingContent::default();
-        remaining.objects.insert("configmaps".to_owned(), 2);
+        remaining.objects.insert("configmaps.".to_owned(), 2);
         remaining.finalizers.insert("example.com/f".to_owned(), 1);
         update(&mut namespace, &remaining, "2024-01-01T00:00:00Z");
         update(&mut namespace, &remaining, "2024-01-02T00:00:00Z");
@@ -146,7 +146,7 @@ mod tests {
         assert_eq!(list[0]["type"], "Mine");
         assert_eq!(
             list[4]["message"],
-            "Some resources are remaining: configmaps has 2 resource instances"
+            "Some resources are remaining: configmaps. has 2 resource instances"
         );
         assert_eq!(
             list[5],

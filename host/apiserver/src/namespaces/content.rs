@@ -9,7 +9,6 @@ use rdd_apiserver_storage::StoredRecord;
 use crate::meta;
 use crate::records::{self, RecordError, RemovalOutcome};
 use crate::server::ServerState;
-use crate::status::qualified;
 
 /// The objects in a terminating namespace that could not be deleted.
 #[derive(Debug, Default)]
@@ -84,10 +83,11 @@ impl RemainingContent {
     }
 }
 
-/// Returns the `plural.group` of a key prefix.
+/// Returns the `plural.group` of a key prefix, as upstream also for the core group,
+/// which is empty.
 fn resource(prefix: &str) -> String {
     let mut parts = prefix.trim_end_matches('/').splitn(2, '/');
     let group = parts.next().unwrap_or_default();
     let group = if group == "core" { "" } else { group };
-    qualified(group, parts.next().unwrap_or_default())
+    format!("{}.{group}", parts.next().unwrap_or_default())
 }

@@ -83,13 +83,17 @@ fn without_directives(value: &Value) -> Value {
                     .collect(),
             )
         }
-        Value::Array(items) => items
-            .iter()
-            .filter(|item| item.get(PATCH_DIRECTIVE).is_none())
-            .map(without_directives)
-            .collect(),
+        Value::Array(items) => Value::Array(items_without_directives(items)),
         other => other.clone(),
     }
+}
+
+fn items_without_directives(items: &[Value]) -> Vec<Value> {
+    items
+        .iter()
+        .filter(|item| item.get(PATCH_DIRECTIVE).is_none())
+        .map(without_directives)
+        .collect()
 }
 
 fn merge_map(
@@ -139,9 +143,7 @@ fn merge_map(
             (Some(Value::Array(old)), Value::Array(new)) => {
                 Value::Array(merge_list(old, new, order, inner)?)
             }
-            (None, Value::Array(new)) if merge_strategy(inner).0 => {
-                Value::Array(merge_list(Vec::new(), new, order, inner)?)
-            }
+            (None, Value::Array(new)) => Value::Array(new_list(new, order, inner)),
             (_, new) => without_directives(new),
         };
         original.insert(key.clone(), merged);
@@ -171,6 +173,24 @@ fn merge_key_value<'v>(item: &'v Value, key: Option<&str>) -> &'v Value {
     }
 }
 
+fn merge_key_values(items: &[Value], key: Option<&str>) -> Vec<Value> {
+    items
+        .iter()
+        .map(|item| merge_key_value(item, key).clone())
+        .collect()
+}
+
+/// Returns a list that the document does not have yet, in the patch's order. Its items
+/// need no merge key.
+fn new_list(patch: &[Value], order: Option<&Vec<Value>>, schema: &Value) -> Vec<Value> {
+    let items = items_without_directives(patch);
+    let (merges, key) = merge_strategy(schema);
+    match order.filter(|_| merges) {
+        Some(order) => order_items(items, &merge_key_values(order, key), &[], key),
+        None => items,
+    }
+}
+
 fn merge_list(
     old: Vec<Value>,
     patch: &[Value],
@@ -190,16 +210,9 @@ fn merge_list(
         .iter()
         .any(|item| directive(item).as_deref() == Some("replace"))
     {
-        return Ok(patch
-            .iter()
-            .filter(|item| item.get(PATCH_DIRECTIVE).is_none())
-            .map(without_directives)
-            .collect());
+        return Ok(items_without_directives(patch));
     }
-    let live_order: Vec<Value> = old
-        .iter()
-        .map(|item| merge_key_value(item, key).clone())
-        .collect();
+    let live_order = merge_key_values(&old, key);
     let mut items = old;
     let mut patch_order: Vec<Value> = Vec::new();
     for item in patch {
@@ -233,11 +246,8 @@ fn merge_list(
         }
         patch_order.push(id);
     }
-    let new_order: Vec<Value> = match order {
-        Some(order) => order
-            .iter()
-            .map(|item| merge_key_value(item, key).clone())
-            .collect(),
+    let new_order = match order {
+        Some(order) => merge_key_values(order, key),
         None => patch_order,
     };
     Ok(order_items(items, &new_order, &live_order, key))
@@ -342,5 +352,22 @@ mod tests {
             patch(document, json!({"owners": [{"name": "z"}]})),
             Err(StrategicError::MissingMergeKey { .. })
         ));
+    }
+
+    #[test]
+    fn a_new_list_needs_no_merge_key() {
+        let new = patch(
+            json!({}),
+            json!({"owners": [{"name": "z"}, {"uid": "u1", "$patch": "delete"}, {"uid": "u2"}]}),
+        );
+        assert_eq!(
+            new.unwrap(),
+            json!({"owners": [{"name": "z"}, {"uid": "u2"}]})
+        );
+        let ordered = patch(
+            json!({}),
+            json!({"$setElementOrder/finalizers": ["one", "two"], "finalizers": ["two", "one"]}),
+        );
+        assert_eq!(ordered.unwrap(), json!({"finalizers": ["one", "two"]}));
     }
 }

@@ -1,6 +1,6 @@
 //! Server-side apply.
 
-use rdd_apiserver_kinds::go_json;
+use rdd_apiserver_kinds::{builtin, go_json};
 use serde_json::{Map, Value, json};
 
 use super::context::{HandlerResponse, RequestContext};
@@ -177,9 +177,14 @@ async fn create_applied(
 
 /// Returns the error of a configuration with a value that its kind cannot have.
 fn not_convertible(ctx: &RequestContext, applied: &Value, error: &NormalizeError) -> ApiError {
-    if !matches!(error, NormalizeError::Builtin(_)) {
-        return ApiError::untyped(error.to_string());
-    }
+    let reason = match error {
+        // Bytes pass through an encoder of their own.
+        NormalizeError::Builtin(error @ builtin::DecodeError::InvalidBase64 { .. }) => {
+            format!("error decoding from json: {error}")
+        }
+        NormalizeError::Builtin(error) => error.to_string(),
+        error => return ApiError::untyped(error.to_string()),
+    };
     let kind = format!(
         "{}, Kind={}",
         ctx.resource.kind.api_version(),
@@ -188,7 +193,7 @@ fn not_convertible(ctx: &RequestContext, applied: &Value, error: &NormalizeError
     // Upstream writes the group of the core kinds, which is empty.
     let separator = if kind.contains('/') { "" } else { "/" };
     ApiError::untyped(format!(
-        "failed to convert new object ({}/{}; {separator}{kind}) to proper version: unable to convert unstructured object to {separator}{kind}: {error}",
+        "failed to convert new object ({}/{}; {separator}{kind}) to proper version: unable to convert unstructured object to {separator}{kind}: {reason}",
         meta::text(applied, "namespace"),
         ctx.name()
     ))

@@ -67,6 +67,9 @@ pub(crate) async fn create_object(
     if matches!(managed_fields_policy, ManagedFieldsPolicy::Update) {
         object = managed_fields::update(ctx, None, object, &options.manager, now)?;
     }
+    if let ResourceStrategy::Builtin(builtin) = &ctx.resource.strategy {
+        builtin.kind.add_unowned_fields(&mut object);
+    }
     let name = meta::text(&object, "name").to_owned();
     let mut guards = write_guards(ctx, &name)?;
     ctx.check_admission(
@@ -97,6 +100,7 @@ pub(crate) async fn create_object(
         }
         return Ok(response(ResponsePayload::Object(object)));
     }
+    request_object::prepare_storage(ctx, &mut object);
     for _ in 0..MAX_ATTEMPTS {
         let name = meta::text(&object, "name").to_owned();
         let encoded = request_object::encode_object(ctx, &object)?;

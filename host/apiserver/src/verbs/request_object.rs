@@ -120,6 +120,17 @@ pub(crate) fn unknown_conversion(expected: &ResourceKind, sent_kind: &str) -> St
     )
 }
 
+fn or_default<'t>(text: &'t str, default: &'t str) -> &'t str {
+    if text.is_empty() { default } else { text }
+}
+
+/// Returns whether a built-in kind has this name.
+fn is_builtin_kind(api_version: &str, kind: &str) -> bool {
+    builtin::kinds()
+        .iter()
+        .any(|known| known.kind.kind == kind && known.kind.api_version() == api_version)
+}
+
 /// Checks `apiVersion` and `kind`, and sets those of a built-in kind.
 fn check_type_meta(
     ctx: &RequestContext,
@@ -140,17 +151,23 @@ fn check_type_meta(
         .unwrap_or_default()
         .to_owned();
     if ctx.resource.is_builtin() {
-        if !sent_version.is_empty() && sent_version != api_version {
+        let version = or_default(&sent_version, &api_version);
+        let kind = or_default(&sent_kind, &expected.kind);
+        if !is_builtin_kind(version, kind) {
+            let version_part = version.rsplit('/').next().unwrap_or_default();
+            return Err(ApiError::bad_request(format!(
+                "{kind} in version {version_part:?} cannot be handled as a {}: {}",
+                expected.kind,
+                unknown_kind(version, kind)
+            )));
+        }
+        if version != api_version {
             return Err(ApiError::bad_request(format!(
                 "the API version in the data ({sent_version}) does not match the expected API version ({api_version})"
             )));
         }
-        if !sent_kind.is_empty() && sent_kind != expected.kind {
-            return Err(decode_error(
-                ctx,
-                &sent_kind,
-                unknown_conversion(expected, &sent_kind),
-            ));
+        if kind != expected.kind {
+            return Err(decode_error(ctx, kind, unknown_conversion(expected, kind)));
         }
         if let Some(root) = value.as_object_mut() {
             root.insert("apiVersion".to_owned(), api_version.into());
@@ -284,6 +301,13 @@ pub(crate) fn warn_about(ctx: &RequestContext, object: &Value) {
     }
 }
 
+/// Removes what a stored object does not keep.
+pub(crate) fn prepare_storage(ctx: &RequestContext, object: &mut Value) {
+    if let ResourceStrategy::Builtin(builtin) = &ctx.resource.strategy {
+        builtin.kind.prepare_storage(object);
+    }
+}
+
 /// Encodes an object for the store.
 ///
 /// # Errors
@@ -353,6 +377,9 @@ pub(crate) fn validate(ctx: &RequestContext, new: &Value, old: Option<&Value>) -
         )));
     }
     if let ResourceStrategy::Builtin(builtin) = &ctx.resource.strategy {
+        if builtin.kind.requires_qualified_finalizers {
+            causes.extend(meta::validate::validate_qualified_finalizers(new));
+        }
         causes.extend(builtin.validate(new, old, ctx.path.subresource.as_deref()));
     }
     causes

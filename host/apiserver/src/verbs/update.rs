@@ -122,6 +122,7 @@ pub(crate) async fn guaranteed_update(
             return Err(create::invalid_object(ctx, &object, causes));
         }
         request_object::warn_about(ctx, &object);
+        request_object::prepare_storage(ctx, &mut object);
         managed_fields::keep_times(&mut object, &live);
         let response = |payload| HandlerResponse::new(200, payload);
         ctx.check_policies(

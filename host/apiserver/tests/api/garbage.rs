@@ -114,6 +114,11 @@ async fn orphans_lose_the_owner_reference_and_stay() {
             "{}",
             left.text
         );
+        assert!(
+            !left.text.contains("f:ownerReferences"),
+            "nobody owns it: {}",
+            left.text
+        );
     }
 }
 

@@ -26,6 +26,107 @@ async fn a_creator_does_not_own_what_every_object_has() {
 }
 
 #[tokio::test]
+async fn a_creator_does_not_own_the_finalizer_of_a_namespace() {
+    let client = TestClient::new().await;
+    let namespaces = "/api/v1/namespaces";
+    let made = client
+        .post(namespaces, &json!({"metadata": {"name": "one"}}))
+        .await;
+    assert_eq!(made.body["spec"]["finalizers"], json!(["kubernetes"]));
+    let fields = &made.body["metadata"]["managedFields"][0]["fieldsV1"];
+    assert_eq!(fields.get("f:spec"), None, "{fields}");
+    let chosen = json!({"metadata": {"name": "two"}, "spec": {"finalizers": ["kubernetes"]}});
+    let made = client.post(namespaces, &chosen).await;
+    assert_eq!(
+        made.body["metadata"]["managedFields"][0]["fieldsV1"]["f:spec"],
+        json!({"f:finalizers": {}})
+    );
+}
+
+#[tokio::test]
+async fn an_empty_list_of_rules_is_none() {
+    let client = TestClient::new().await;
+    let role = |rules: Value| json!({"metadata": {"name": "r"}, "rules": rules});
+    let made = client.post(ROLES, &role(json!([]))).await;
+    assert_eq!(made.body["rules"], Value::Null);
+    let path = format!("{ROLES}/r");
+    for rules in [json!([]), Value::Null] {
+        let written = client.put(&path, &role(rules)).await;
+        assert_eq!(
+            written.body["metadata"]["resourceVersion"],
+            made.body["metadata"]["resourceVersion"]
+        );
+    }
+}
+
+#[tokio::test]
+async fn finalizers_of_core_kinds_and_roles_have_a_domain() {
+    let client = TestClient::new().await;
+    let object = |finalizer: &str| json!({"metadata": {"name": "a", "finalizers": ["example.com/a", finalizer]}});
+    for (collection, kind) in [
+        (CONFIG_MAPS, "ConfigMap"),
+        (ROLES, "Role.rbac.authorization.k8s.io"),
+    ] {
+        let refused = client.post(collection, &object("hold")).await;
+        assert_eq!(refused.reason(), (422, "Invalid"));
+        assert_eq!(
+            refused.body["message"],
+            format!(
+                "{kind} \"a\" is invalid: metadata.finalizers[1]: Invalid value: \"hold\": name is neither a standard finalizer name nor is it fully qualified"
+            )
+        );
+        assert_eq!(client.post(collection, &object("orphan")).await.code, 201);
+        let path = format!("{collection}/a");
+        assert_eq!(client.put(&path, &object("hold")).await.code, 422);
+    }
+    assert_eq!(client.post(LEASES, &object("hold")).await.code, 201);
+}
+
+#[tokio::test]
+async fn a_body_of_an_unknown_kind_or_version_says_so() {
+    let client = TestClient::new().await;
+    for (object, expected) in [
+        (
+            json!({"kind": "Nothing"}),
+            "Nothing in version \"v1\" cannot be handled as a ConfigMap: no kind \"Nothing\" is registered for version \"v1\" in scheme \"rdd-apiserver\"",
+        ),
+        (
+            json!({"apiVersion": "a.b/v2"}),
+            "ConfigMap in version \"v2\" cannot be handled as a ConfigMap: no kind \"ConfigMap\" is registered for version \"a.b/v2\" in scheme \"rdd-apiserver\"",
+        ),
+    ] {
+        let refused = client.post(CONFIG_MAPS, &object).await;
+        assert_eq!(refused.reason(), (400, "BadRequest"));
+        assert_eq!(refused.body["message"], expected);
+    }
+}
+
+#[tokio::test]
+async fn bytes_that_are_no_base64_are_named_in_an_apply() {
+    let client = TestClient::new().await;
+    let applied = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}, "binaryData": {"b": "no base64"}});
+    let path = format!("{CONFIG_MAPS}/a?fieldManager=one");
+    let refused = client.patch(&path, APPLY, &applied).await;
+    let message = refused.body["message"].as_str().unwrap_or_default();
+    assert!(
+        message.ends_with(": error decoding from json: illegal base64 data at input byte 2"),
+        "{message}"
+    );
+}
+
+#[tokio::test]
+async fn a_time_that_is_not_valid_is_reported_before_another_type() {
+    let client = TestClient::new().await;
+    let lease = json!({"metadata": {"name": "l"}, "spec": {"leaseDurationSeconds": "15", "renewTime": "2026-01-02T03:04:05Z"}});
+    let refused = client.post(LEASES, &lease).await;
+    let message = refused.body["message"].as_str().unwrap_or_default();
+    assert!(
+        message.ends_with("cannot parse \"Z\" as \".000000\""),
+        "{message}"
+    );
+}
+
+#[tokio::test]
 async fn an_update_creates_a_role() {
     let client = TestClient::new().await;
     let role = json!({"metadata": {"name": "r"}, "rules": [{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get"]}]});

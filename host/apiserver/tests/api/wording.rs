@@ -245,11 +245,25 @@ async fn a_strategic_merge_patch_fails_in_the_words_of_the_converter() {
         reason_of_cause(&client.patch(&path, STRATEGIC, &json!({"data": 1})).await),
         "cannot restore map from int64"
     );
-    let owner = json!({"metadata": {"ownerReferences": [{"name": "z"}]}});
-    let response = client.patch(&path, STRATEGIC, &owner).await;
+    let owner = json!({"apiVersion": "v1", "kind": "Namespace", "name": "z"});
+    let owners = |owner: &Value| json!({"metadata": {"ownerReferences": [owner]}});
+    let response = client.patch(&path, STRATEGIC, &owners(&owner)).await;
+    assert_eq!(
+        (response.code, message(&response)),
+        (
+            422,
+            "ConfigMap \"a\" is invalid: metadata.ownerReferences.uid: Invalid value: \"\": must not be empty"
+        )
+    );
+    let mut complete = owner.clone();
+    complete["uid"] =
+        client.get("/api/v1/namespaces/default").await.body["metadata"]["uid"].clone();
+    let response = client.patch(&path, STRATEGIC, &owners(&complete)).await;
+    assert_eq!(response.code, 200, "{}", response.text);
+    let response = client.patch(&path, STRATEGIC, &owners(&owner)).await;
     assert_eq!(
         message(&response),
-        "map: map[name:z] does not contain declared merge key: uid"
+        "map: map[apiVersion:v1 kind:Namespace name:z] does not contain declared merge key: uid"
     );
 }
 

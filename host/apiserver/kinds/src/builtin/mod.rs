@@ -43,6 +43,8 @@ pub struct BuiltinKind {
     pub return_deleted_object: bool,
     /// Whether `metadata.generation` counts changes of the spec.
     pub has_generation: bool,
+    /// Whether a finalizer must have a domain, or be one of Kubernetes' own.
+    pub requires_qualified_finalizers: bool,
     /// The group and plural under which objects are stored. Kinds with the same
     /// pair share their objects.
     pub storage_resource: (&'static str, &'static str),
@@ -55,6 +57,7 @@ pub struct BuiltinKind {
 #[derive(Clone, Copy, Debug)]
 struct KindStrategy {
     prepare_create: fn(&mut Value),
+    add_unowned_fields: fn(&mut Value),
     prepare_update: fn(&mut Value, &Value),
     prepare_status: fn(&mut Value, &Value),
     validate_create: fn(&Value) -> Vec<FieldError>,
@@ -63,6 +66,7 @@ struct KindStrategy {
     warnings: fn(&Value) -> Vec<String>,
     /// Returns the value of one of the kind's own field labels. `None` if the kind has none.
     field: Option<fn(&str, &Value) -> Option<String>>,
+    prepare_storage: fn(&mut Value),
     to_storage: fn(Value) -> Value,
     from_storage: fn(Value) -> Value,
 }
@@ -71,6 +75,7 @@ impl KindStrategy {
     /// The strategy of a kind without special behavior.
     const DEFAULT: Self = Self {
         prepare_create: |_| {},
+        add_unowned_fields: |_| {},
         prepare_update: |_, _| {},
         prepare_status: reset_spec,
         validate_create: |_| Vec::new(),
@@ -78,6 +83,7 @@ impl KindStrategy {
         validate_status: |_, _| Vec::new(),
         warnings: |_| Vec::new(),
         field: None,
+        prepare_storage: |_| {},
         to_storage: |object| object,
         from_storage: |object| object,
     };
@@ -117,6 +123,12 @@ impl BuiltinKind {
     /// set. `metadata.name` must already be set.
     pub fn prepare_create(&self, object: &mut Value) {
         (self.strategy.prepare_create)(object);
+    }
+
+    /// Sets the fields of a new object that its creator does not own, so they are
+    /// in no managed fields.
+    pub fn add_unowned_fields(&self, object: &mut Value) {
+        (self.strategy.add_unowned_fields)(object);
     }
 
     /// Prepares an object that replaces `old`: resets the fields that such a
@@ -176,6 +188,13 @@ impl BuiltinKind {
                 "{label:?} is not a known field selector: only \"metadata.name\", \"metadata.namespace\""
             ),
         }
+    }
+
+    /// Removes what a stored object does not keep. Upstream stores objects as
+    /// Protobuf, in which an empty list is the same as none. Must be called
+    /// before an object is compared with a stored one.
+    pub fn prepare_storage(&self, object: &mut Value) {
+        (self.strategy.prepare_storage)(object);
     }
 
     /// Converts an object to the form in which it is stored.

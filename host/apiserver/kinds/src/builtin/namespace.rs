@@ -29,6 +29,13 @@ fn set_name_label(object: &mut Value) {
 
 pub(super) fn prepare_create(object: &mut Value) {
     set_name_label(object);
+    if let Some(object) = object.as_object_mut() {
+        object.insert("status".into(), json!({"phase": "Active"}));
+    }
+}
+
+/// Adds the finalizer that keeps a namespace until it is empty.
+pub(super) fn add_finalizer(object: &mut Value) {
     if let Some(spec) = object_field_mut(object, "spec") {
         let finalizers = spec.entry("finalizers").or_insert_with(|| json!([]));
         if let Some(list) = finalizers.as_array_mut()
@@ -36,9 +43,6 @@ pub(super) fn prepare_create(object: &mut Value) {
         {
             list.push(FINALIZER.into());
         }
-    }
-    if let Some(object) = object.as_object_mut() {
-        object.insert("status".into(), json!({"phase": "Active"}));
     }
 }
 
@@ -111,6 +115,7 @@ mod tests {
         let mut object = json!({"metadata": {"name": "a", "labels": {NAME_LABEL: "other", "x": "y"}},
             "spec": {"finalizers": ["example.com/f"]}, "status": {"phase": "Terminating"}});
         prepare_create(&mut object);
+        add_finalizer(&mut object);
         assert_eq!(
             object,
             json!({"metadata": {"name": "a", "labels": {NAME_LABEL: "a", "x": "y"}},

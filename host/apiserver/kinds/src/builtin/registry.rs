@@ -132,12 +132,17 @@ pub(super) fn builtin_kind(
     schema: &'static str,
     rules: KindStrategy,
 ) -> BuiltinKind {
+    // Upstream validates the metadata of these groups with a function of the core
+    // group, which has one rule more.
+    let requires_qualified_finalizers =
+        matches!(kind.group.as_str(), "" | "rbac.authorization.k8s.io") && kind.kind != "Event";
     BuiltinKind {
         kind,
         name_rule: NameValidator::Subdomain,
         allow_create_on_update: false,
         return_deleted_object: false,
         has_generation: false,
+        requires_qualified_finalizers,
         storage_resource: storage,
         schema,
         strategy: rules,
@@ -163,6 +168,7 @@ fn namespace_kind() -> BuiltinKind {
     ];
     let rules = KindStrategy {
         prepare_create: namespace::prepare_create,
+        add_unowned_fields: namespace::add_finalizer,
         prepare_update: namespace::prepare_update,
         validate_create: namespace::validate_create,
         validate_update: namespace::validate_update,

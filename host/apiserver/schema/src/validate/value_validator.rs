@@ -172,6 +172,10 @@ impl ValueValidator<'_> {
             None => return true,
         };
         if !is_match {
+            let (expected, actual) = match (&node.validation.format, value) {
+                (None, _) | (_, Value::Null | Value::Array(_)) => (expected, actual),
+                (Some(format), _) => (format.name.as_str(), go_format(value)),
+            };
             let expectation = format!("must be of type {expected}: {}", quote(actual));
             self.report_in_body(FieldErrorKind::TypeInvalid, path, actual, &expectation);
         }
@@ -351,5 +355,17 @@ impl ValueValidator<'_> {
             self.report(FieldErrorKind::Required, &path.field(name), None, "");
         }
         matched
+    }
+}
+
+/// Returns what upstream's message about a wrong type calls the value where the schema
+/// has a format: the format of a number in Go, nothing for other values.
+fn go_format(value: &Value) -> &'static str {
+    match value {
+        Value::Number(number) => match NumericValue::from_json(number) {
+            NumericValue::Integer(_) => "int64",
+            NumericValue::Float(_) => "float64",
+        },
+        _ => "",
     }
 }

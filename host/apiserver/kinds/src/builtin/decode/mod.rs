@@ -74,9 +74,13 @@ pub(super) fn decode(name: &str, object: &mut Value) -> Result<Vec<String>, Deco
         unknown: Vec::new(),
         path: String::new(),
         field: Vec::new(),
+        first_error: None,
     };
     decoder.decode_named(name, kind, object)?;
-    Ok(decoder.unknown)
+    match decoder.first_error {
+        Some(error) => Err(error),
+        None => Ok(decoder.unknown),
+    }
 }
 
 /// The state of decoding one object.
@@ -86,6 +90,8 @@ struct Decoder {
     path: String,
     /// The current path without indices and map keys.
     field: Vec<String>,
+    /// The first error after which upstream goes on.
+    first_error: Option<DecodeError>,
 }
 
 impl Decoder {
@@ -172,10 +178,15 @@ impl Decoder {
             } else {
                 format!(".{key}")
             };
-            self.at_path(&step, |decoder| {
+            let decoded = self.at_path(&step, |decoder| {
                 decoder.decode_value(property, type_name, value)
-            })?;
+            });
             self.field.pop();
+            match decoded {
+                Err(error @ DecodeError::InvalidTime { .. }) => return Err(error),
+                Err(error) => self.first_error = self.first_error.take().or(Some(error)),
+                Ok(()) => {}
+            }
             if zero_value::is_omitted(type_name, &key, value) {
                 map.remove(&key);
             }

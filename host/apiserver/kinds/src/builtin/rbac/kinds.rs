@@ -28,6 +28,7 @@ pub(in crate::builtin) fn role() -> BuiltinKind {
     let rules = KindStrategy {
         validate_create: role::validate,
         validate_update: role::validate_update,
+        prepare_storage: role::prepare_storage,
         ..KindStrategy::DEFAULT
     };
     rbac_kind(("roles", "Role"), true, "io.k8s.api.rbac.v1.Role", rules)
@@ -37,6 +38,7 @@ pub(in crate::builtin) fn cluster_role() -> BuiltinKind {
     let rules = KindStrategy {
         validate_create: role::validate_cluster_role,
         validate_update: role::validate_cluster_role_update,
+        prepare_storage: role::prepare_storage,
         ..KindStrategy::DEFAULT
     };
     rbac_kind(

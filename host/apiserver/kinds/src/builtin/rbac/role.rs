@@ -46,6 +46,15 @@ pub(in crate::builtin) fn validate_cluster_role_update(
     validate_cluster_role(object)
 }
 
+/// Stores an empty list of rules as none.
+pub(in crate::builtin) fn prepare_storage(object: &mut Value) {
+    if items(object, "rules").is_empty()
+        && let Some(rules) = object.get_mut("rules")
+    {
+        *rules = Value::Null;
+    }
+}
+
 fn validate_rules(role: &Value, is_namespaced: bool) -> Vec<FieldError> {
     items(role, "rules")
         .iter()
