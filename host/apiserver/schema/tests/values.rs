@@ -46,6 +46,22 @@ fn values_must_have_the_type_of_their_schema() {
 }
 
 #[test]
+fn a_value_of_another_type_than_text_is_named_by_the_format() {
+    for (value, format) in [
+        (json!({}), ""),
+        (json!(true), ""),
+        (json!(1), "int64"),
+        (json!(1.5), "float64"),
+    ] {
+        let error = format!(
+            "spec.a: Invalid value: \"{format}\": spec.a in body must be of type date-time: \"{format}\""
+        );
+        let schema = json!({"type": "string", "format": "date-time"});
+        assert_value_errors(schema, value, &[&error]);
+    }
+}
+
+#[test]
 fn integers_are_whole_numbers_of_64_bits() {
     let integer = || json!({"type": "integer"});
     assert_value_errors(integer(), json!(1.0), &[]);
