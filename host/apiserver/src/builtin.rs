@@ -190,7 +190,7 @@ pub(crate) fn resources() -> Vec<Arc<ServedResource>> {
                 kind.storage_resource,
                 kind.name_rule,
                 kind.columns(),
-                VersionedTypes::from_schema(kind.schema()),
+                VersionedTypes::from_schema(kind.schema()).with_zero(kind.zero_object()),
                 ResourceStrategy::Builtin(BuiltinStrategy::new(kind)),
             ))
         })

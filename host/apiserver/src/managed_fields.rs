@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use rdd_apiserver_fieldmanager::{self as fieldmanager, ApplyError, ObjectType, PatchError};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::resource::ResourceStrategy;
 use crate::status::{ApiError, StatusCause};
@@ -19,6 +19,8 @@ pub(crate) struct VersionedTypes {
     tree: Arc<ObjectType>,
     /// The types of all served versions, by `apiVersion`; empty if there is only one.
     versions: Arc<[(String, Arc<ObjectType>)]>,
+    /// The object in which no field is set, if that is not an empty one.
+    zero: Option<Arc<Value>>,
 }
 
 impl VersionedTypes {
@@ -27,6 +29,15 @@ impl VersionedTypes {
         Self {
             tree: Arc::new(ObjectType::from_openapi(schema)),
             versions: Arc::new([]),
+            zero: None,
+        }
+    }
+
+    /// Sets the object in which no field is set.
+    pub(crate) fn with_zero(self, zero: Option<Value>) -> Self {
+        Self {
+            zero: zero.map(Arc::new),
+            ..self
         }
     }
 
@@ -35,7 +46,11 @@ impl VersionedTypes {
         tree: Arc<ObjectType>,
         versions: Arc<[(String, Arc<ObjectType>)]>,
     ) -> Self {
-        Self { tree, versions }
+        Self {
+            tree,
+            versions,
+            zero: None,
+        }
     }
 }
 
@@ -68,6 +83,7 @@ fn with_tracking_request<R>(
         now: &now,
         object_type: &types.tree,
         versions: &versions,
+        zero: types.zero.as_deref(),
         reset_fields: &ignored,
     })
 }
@@ -83,26 +99,10 @@ pub(crate) fn update(
     manager: &str,
     now: Timestamp,
 ) -> Result<Value, ApiError> {
-    let empty = match live {
-        None => empty_object(ctx),
-        Some(_) => None,
-    };
-    let live = live.or(empty.as_ref());
     with_tracking_request(ctx, manager, now, |request| {
         fieldmanager::update(live, new, request)
             .map_err(|error| ApiError::bad_request(error.to_string()))
     })
-}
-
-/// Returns what a create of a built-in kind changes: an object whose fields have the
-/// zero values of Go. So a creator does not own `spec` itself, which every object has.
-fn empty_object(ctx: &RequestContext) -> Option<Value> {
-    let ResourceStrategy::Builtin(builtin) = &ctx.resource.strategy else {
-        return None;
-    };
-    let kind = &ctx.resource.kind;
-    let mut object = json!({"apiVersion": kind.api_version(), "kind": kind.kind, "metadata": {}});
-    builtin.decode(&mut object).is_ok().then_some(object)
 }
 
 /// Applies a configuration to the live object.

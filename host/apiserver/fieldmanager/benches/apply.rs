@@ -78,6 +78,7 @@ fn main() {
         now: "2026-01-01T00:00:00Z",
         object_type: &types,
         versions: &[],
+        zero: None,
         reset_fields: &[],
     };
     let configuration = mirror_configuration();

@@ -58,7 +58,7 @@ pub fn update(
         let manager = request.manager_id(ManagedFieldsOperation::Update);
         track_update(
             &mut managed,
-            live.unwrap_or(&nothing),
+            live.or(request.zero).unwrap_or(&nothing),
             &new,
             manager,
             request,

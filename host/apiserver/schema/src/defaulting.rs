@@ -7,6 +7,11 @@ use crate::node::SchemaNode;
 /// Removes nulls that the schema neither allows nor has a default for, then fills in the defaults of missing fields.
 pub(crate) fn apply(node: &SchemaNode, object: &mut Value) {
     prune_nulls(node, object);
+    fill(node, object);
+}
+
+/// Fills in the defaults of missing fields, and of nulls that the schema does not allow.
+pub(crate) fn fill(node: &SchemaNode, object: &mut Value) {
     fill_defaults(node, object, &mut DefaultsBudget(MAX_ADDED_VALUES));
 }
 

@@ -133,6 +133,12 @@ impl StructuralSchema {
         defaulting::apply(&self.root, object);
     }
 
+    /// Does the same as [`Self::apply_defaults`], but keeps nulls without a default, which are then not valid. So it
+    /// is for the result of a server-side apply, which fails instead of losing a field that its manager owns.
+    pub fn apply_defaults_and_keep_nulls(&self, object: &mut Value) {
+        defaulting::fill(&self.root, object);
+    }
+
     /// Removes the fields that the schema does not specify; returns their paths (`spec.list[0].bar`), sorted.
     ///
     /// At most 200 paths are returned. `apiVersion`, `kind`, and `metadata` are kept at the root and in embedded resources.

@@ -24,6 +24,9 @@ pub(crate) fn conversion_message(error: &NormalizeError) -> String {
         NormalizeError::ObjectMeta(
             ObjectMetaError::NotObject { actual } | ObjectMetaError::NotObjectIn { actual, .. },
         ) => type_message(actual, "v1.ObjectMeta"),
+        NormalizeError::Builtin(error @ DecodeError::InvalidBase64 { .. }) => {
+            format!("error decoding from json: {error}")
+        }
         other => other.to_string(),
     }
 }

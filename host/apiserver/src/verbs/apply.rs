@@ -1,12 +1,13 @@
 //! Server-side apply.
 
-use rdd_apiserver_kinds::{builtin, go_json};
+use rdd_apiserver_kinds::builtin::DecodeError;
+use rdd_apiserver_kinds::go_json;
 use serde_json::{Map, Value, json};
 
 use super::context::{HandlerResponse, RequestContext};
 use super::create;
 use super::patch::ensure_name;
-use super::request_object::{self, NormalizeError};
+use super::request_object::{self, NormalizeError, NullPolicy};
 use super::scale;
 use super::update::{self, ObjectUpdate, UpdateKind};
 use super::write_options::{FieldValidation, WriteOptions};
@@ -101,7 +102,7 @@ pub(super) async fn apply(
     update::guaranteed_update(ctx, options, UpdateKind::Patch, |live| {
         let mut object = managed_fields::apply(ctx, Some(live), &applied, options)?;
         request_object::ensure_namespace(ctx, &mut object)?;
-        let strict_errors = request_object::normalize(ctx, &mut object)
+        let strict_errors = request_object::normalize(ctx, &mut object, NullPolicy::Keep)
             .map_err(|error| not_convertible(ctx, &applied, &error))?;
         if let (FieldValidation::Strict, Some(first)) = (options.validation, strict_errors.first())
         {
@@ -170,7 +171,7 @@ async fn create_applied(
     authorization::check_create(ctx)?;
     let mut object = managed_fields::apply(ctx, None, applied, options)?;
     request_object::ensure_namespace(ctx, &mut object)?;
-    request_object::normalize(ctx, &mut object)
+    request_object::normalize(ctx, &mut object, NullPolicy::Keep)
         .map_err(|error| not_convertible(ctx, applied, &error))?;
     create::create_object(ctx, object, options, &create::ManagedFieldsPolicy::Applied).await
 }
@@ -178,8 +179,7 @@ async fn create_applied(
 /// Returns the error of a configuration with a value that its kind cannot have.
 fn not_convertible(ctx: &RequestContext, applied: &Value, error: &NormalizeError) -> ApiError {
     let reason = match error {
-        // Bytes pass through an encoder of their own.
-        NormalizeError::Builtin(error @ builtin::DecodeError::InvalidBase64 { .. }) => {
+        NormalizeError::Builtin(error @ DecodeError::InvalidBase64 { .. }) => {
             format!("error decoding from json: {error}")
         }
         NormalizeError::Builtin(error) => error.to_string(),

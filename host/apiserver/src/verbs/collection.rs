@@ -4,7 +4,7 @@ use http::Response;
 use serde_json::Value;
 
 use super::context::RequestContext;
-use super::delete::{self, DeleteOptions, DeleteOutcome};
+use super::delete::{self, DeleteOptions};
 use super::list::{self, ListPage};
 use super::predicate::SelectionPredicate;
 use crate::admission::AdmissionOperation;
@@ -51,9 +51,8 @@ pub(crate) async fn delete_collection(
             return Err(ApiError::method_not_allowed());
         };
         match result {
-            Ok(DeleteOutcome::Removed(object) | DeleteOutcome::Terminating(object)) => {
-                deleted.push(object)
-            }
+            // As it was listed.
+            Ok(_) => deleted.push(ctx.load(record)?),
             Err(error) if error.code() == 404 => {}
             Err(error) => return Err(error),
         }

@@ -93,6 +93,7 @@ pub(crate) async fn create_object(
         options.dry_run,
     )
     .await?;
+    request_object::prepare_storage(ctx, &mut object);
     let response = |payload| HandlerResponse::new(201, payload);
     if options.dry_run {
         if ctx.server.store.snapshot().get(&ctx.key(&name)).is_some() {
@@ -100,7 +101,6 @@ pub(crate) async fn create_object(
         }
         return Ok(response(ResponsePayload::Object(object)));
     }
-    request_object::prepare_storage(ctx, &mut object);
     for _ in 0..MAX_ATTEMPTS {
         let name = meta::text(&object, "name").to_owned();
         let encoded = request_object::encode_object(ctx, &object)?;

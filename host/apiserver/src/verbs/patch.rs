@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::apply::apply;
 use super::context::{HandlerResponse, RequestContext};
-use super::request_object::{self, NormalizeError};
+use super::request_object::{self, NormalizeError, NullPolicy};
 use super::scale;
 use super::update::{self, ObjectUpdate, UpdateKind};
 use super::write_options::{FieldValidation, WriteOptions};
@@ -185,7 +185,7 @@ fn decode_patched(
         None => error.to_string(),
     };
     strict_errors.extend(
-        request_object::normalize(ctx, &mut patched)
+        request_object::normalize(ctx, &mut patched, NullPolicy::Remove)
             .map_err(|error| invalid_patch(shown(), &reason(&error)))?,
     );
     if !ctx.resource.is_builtin() && sent_version != kind.api_version() {

@@ -71,8 +71,10 @@ pub(crate) fn decode_body(ctx: &RequestContext, body: &[u8]) -> Result<RequestOb
     }
     check_type_meta(ctx, &mut value, body, &unrecognized)?;
     let mut strict_errors = duplicates;
-    strict_errors
-        .extend(normalize(ctx, &mut value).map_err(|error| decode_error(ctx, &kind.kind, error))?);
+    strict_errors.extend(
+        normalize(ctx, &mut value, NullPolicy::Remove)
+            .map_err(|error| decode_error(ctx, &kind.kind, error))?,
+    );
     Ok(RequestObject {
         object: value,
         strict_errors,
@@ -203,6 +205,15 @@ pub(crate) enum NormalizeError {
     Embedded(String),
 }
 
+/// What happens to a null that a custom resource's schema neither allows nor has a
+/// default for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NullPolicy {
+    Remove,
+    /// It stays, and the object is not valid.
+    Keep,
+}
+
 /// Normalizes an object before it is validated: decodes its metadata, prunes
 /// unknown fields, and sets defaults. Returns the errors that strict field
 /// validation reports.
@@ -212,6 +223,7 @@ pub(crate) enum NormalizeError {
 pub(crate) fn normalize(
     ctx: &RequestContext,
     object: &mut Value,
+    nulls: NullPolicy,
 ) -> Result<Vec<String>, NormalizeError> {
     let kind = &ctx.resource.kind.kind;
     let mut unknown = meta::object_meta::decode_object_meta(object).map_err(|error| {
@@ -231,7 +243,10 @@ pub(crate) fn normalize(
                 .check_metadata(object)
                 .map_err(|error| NormalizeError::Embedded(error.to_string()))?;
             unknown.extend(custom.schema.prune(object));
-            custom.schema.apply_defaults(object);
+            match nulls {
+                NullPolicy::Remove => custom.schema.apply_defaults(object),
+                NullPolicy::Keep => custom.schema.apply_defaults_and_keep_nulls(object),
+            }
         }
     }
     meta::drop_empty_fields(object);

@@ -127,6 +127,81 @@ async fn a_time_that_is_not_valid_is_reported_before_another_type() {
 }
 
 #[tokio::test]
+async fn a_deleted_collection_is_returned_as_it_was_listed() {
+    let client = TestClient::new().await;
+    let held = json!({"metadata": {"name": "held", "finalizers": ["example.com/a"]}});
+    let made = [
+        client.post(CONFIG_MAPS, &held).await,
+        client
+            .post(CONFIG_MAPS, &json!({"metadata": {"name": "plain"}}))
+            .await,
+    ];
+    let deleted = client.delete(CONFIG_MAPS).await;
+    for (index, made) in made.iter().enumerate() {
+        assert_eq!(
+            deleted.body["items"][index]["metadata"],
+            made.body["metadata"]
+        );
+    }
+    let left = client.get(CONFIG_MAPS).await;
+    let left = left.body["items"].as_array().map(Vec::len);
+    assert_eq!(left, Some(1), "the finalizer holds one");
+}
+
+#[tokio::test]
+async fn the_first_apply_leaves_what_every_object_has_without_an_owner() {
+    let client = TestClient::new().await;
+    let role = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": "r"}});
+    let path = format!("{ROLES}/r?fieldManager=one");
+    let made = client.patch(&path, APPLY, &role).await;
+    assert_eq!(made.code, 201, "{}", made.text);
+    let same = client.patch(&path, APPLY, &role).await;
+    assert_eq!(
+        same.body["metadata"]["resourceVersion"], made.body["metadata"]["resourceVersion"],
+        "nothing has changed"
+    );
+    let mut labeled = role.clone();
+    labeled["metadata"]["labels"] = json!({"a": "b"});
+    let second = client.patch(&path, APPLY, &labeled).await;
+    let managers = second.body["metadata"]["managedFields"].as_array();
+    assert_eq!(managers.map(Vec::len), Some(1), "{}", second.text);
+}
+
+#[tokio::test]
+async fn namespaces_have_no_label_of_their_namespace() {
+    let client = TestClient::new().await;
+    let path = "/api/v1/namespaces?fieldSelector=metadata.namespace%3Dx";
+    let refused = client.get(path).await;
+    assert_eq!(refused.code, 400);
+    assert_eq!(
+        refused.body["message"],
+        "field label not supported: metadata.namespace"
+    );
+}
+
+#[tokio::test]
+async fn an_applied_null_is_not_lost() {
+    let client = TestClient::new().await;
+    client.define_widgets(sized_version()).await;
+    let applied = json!({"apiVersion": "example.com/v1", "kind": "Widget", "metadata": {"name": "w"}, "spec": {"size": null}});
+    let refused = client
+        .patch(&format!("{WIDGETS}/w?fieldManager=one"), APPLY, &applied)
+        .await;
+    assert_eq!(refused.reason(), (422, "Invalid"), "{}", refused.text);
+    assert!(
+        refused
+            .text
+            .contains("spec.size in body must be of type integer"),
+        "{}",
+        refused.text
+    );
+    // A create removes it.
+    let made = client.post(WIDGETS, &applied).await;
+    assert_eq!(made.code, 201);
+    assert_eq!(made.body["spec"].get("size"), None, "{}", made.text);
+}
+
+#[tokio::test]
 async fn an_update_creates_a_role() {
     let client = TestClient::new().await;
     let role = json!({"metadata": {"name": "r"}, "rules": [{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get"]}]});

@@ -55,6 +55,7 @@ const BEFORE_FIRST_APPLY: &str = "before-first-apply";
 ///     now: "2026-01-01T00:00:00Z",
 ///     object_type: &object_type,
 ///     versions: &[],
+///     zero: None,
 ///     reset_fields: &[],
 /// };
 /// let widget = |size: u32| {
@@ -220,7 +221,8 @@ fn merge_and_track(
         let manager = request.manager_id_named(BEFORE_FIRST_APPLY, ManagedFieldsOperation::Update);
         let mut bare = old.clone();
         take_managed_fields(&mut bare);
-        track_update(&mut managed, &nothing, &bare, manager, request);
+        let zero = request.zero.unwrap_or(&nothing);
+        track_update(&mut managed, zero, &bare, manager, request);
     }
     reconcile_entries(&mut managed, request);
 

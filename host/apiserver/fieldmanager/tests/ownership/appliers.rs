@@ -452,6 +452,7 @@ fn an_applier_has_one_entry_for_all_versions() {
         now: "2026-01-01T00:00:00Z",
         object_type: &types,
         versions: &[],
+        zero: None,
         reset_fields: &[],
     };
     let one = apply(

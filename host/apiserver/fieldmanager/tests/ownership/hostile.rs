@@ -101,7 +101,7 @@ proptest! {
         for types in [ObjectType::from_openapi(&schema()), ObjectType::from_openapi(&arbitrary_schema), ObjectType::deduced()] {
             let request = TrackingRequest {
                 manager: "one", api_version: V1, subresource: None, now: "2026-01-01T00:00:00Z",
-                object_type: &types, versions: &[], reset_fields: &[],
+                object_type: &types, versions: &[], zero: None, reset_fields: &[],
             };
             let mut applied = new.clone();
             strip_managed_fields(&mut applied);

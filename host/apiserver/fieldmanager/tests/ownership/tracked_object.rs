@@ -103,6 +103,7 @@ impl TrackedObject {
             now: &now,
             object_type: &self.object_type,
             versions: &[],
+            zero: None,
             reset_fields: &self.reset_fields,
         };
         run(self.live.as_ref(), &request)

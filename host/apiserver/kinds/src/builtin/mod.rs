@@ -20,7 +20,7 @@ mod service_account;
 mod zero_value;
 
 use rdd_apiserver_schema::FieldError;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 pub use decode::DecodeError;
 pub use registry::{discovery_only, find, kinds};
@@ -113,6 +113,17 @@ impl BuiltinKind {
         decode::decode(self.schema, object)
     }
 
+    /// Returns the object in which no field is set. Its fields have the zero values
+    /// of Go, so a creator does not own `spec` itself, which every object has.
+    pub fn zero_object(&self) -> Option<Value> {
+        let mut object = json!({
+            "apiVersion": self.kind.api_version(),
+            "kind": self.kind.kind,
+            "metadata": {},
+        });
+        self.decode(&mut object).is_ok().then_some(object)
+    }
+
     /// Returns upstream's message for an object that cannot be decoded.
     pub fn decode_message(&self, error: &DecodeError) -> String {
         let ResourceKind { kind, version, .. } = &self.kind;
@@ -175,7 +186,10 @@ impl BuiltinKind {
     pub fn field(&self, label: &str, object: &Value) -> Option<String> {
         match label {
             "metadata.name" => Some(string_or_empty(&object["metadata"]["name"])),
-            "metadata.namespace" => Some(string_or_empty(&object["metadata"]["namespace"])),
+            // Namespaces have labels of their own, without this one.
+            "metadata.namespace" if self.storage_resource != ("", "namespaces") => {
+                Some(string_or_empty(&object["metadata"]["namespace"]))
+            }
             _ => self.strategy.field?(label, object),
         }
     }
