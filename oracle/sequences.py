@@ -1,6 +1,7 @@
 """Sends random sequences to both servers, and shortens one after which they differ."""
 
 import json
+import re
 import time
 import urllib.parse
 from typing import Any, NamedTuple, Optional
@@ -18,29 +19,38 @@ READY_SECONDS = 60.0
 POLL_SECONDS = 0.1
 
 
-def is_empty_table(operation: dict, path: str, theirs: Any, ours: Any) -> bool:
-    return operation["verb"] == "table" and path == "body.rows" and theirs is None and ours == []
+def is_empty_table(operation: dict, found: list) -> bool:
+    return operation["verb"] == "table" and found == [("body.rows", None, [])]
 
 
-def is_page_before_nothing(operation: dict, path: str, theirs: Any, ours: Any) -> bool:
-    return "limit" in operation["query"] and path == "body.metadata.continue" and (theirs, ours) == ("<continue>", "<absent>")
+def is_page_before_nothing(operation: dict, found: list) -> bool:
+    return "limit" in operation["query"] and found == [("body.metadata.continue", "<continue>", "<absent>")]
 
 
-def is_other_field_of_status(operation: dict, path: str, theirs: Any, ours: Any) -> bool:
-    return operation.get("subresource") == "status" and path in ("body.metadata.managedFields", "body.metadata.resourceVersion")
+def is_other_field_of_status(operation: dict, found: list) -> bool:
+    paths = {path for path, _, _ in found}
+    return operation.get("subresource") == "status" and paths <= {"body.metadata.managedFields", "body.metadata.resourceVersion"}
 
 
+def is_given_up(operation: dict, found: list) -> bool:
+    messages = [theirs for path, theirs, ours in found if path == "body.message" and ours == "<absent>"]
+    return operation["verb"] == "apply" and any(NULL_AFTER_APPLY.search(message) for message in messages)
+
+
+# A map, a list, or an object that is null after its last field was given up.
+NULL_AFTER_APPLY = re.compile(r'must be of type (object|array): "null"')
 # Differences that are explained: the row in docs/differences.md, and how they are recognized. What follows
 # may differ because of them, so a sequence ends there.
 KNOWN = (
     ("an empty list or map", is_empty_table),
     ("a page of a list with a selector, after which nothing matches", is_page_before_nothing),
     ("managed fields after a write to `/status` with other fields", is_other_field_of_status),
+    ("apply that gives up the last field of a map or an object", is_given_up),
 )
 
 
-def is_known(operation: dict, difference: tuple) -> bool:
-    return any(recognizes(operation, *difference) for _, recognizes in KNOWN)
+def is_known(operation: dict, found: list) -> bool:
+    return any(recognizes(operation, found) for _, recognizes in KNOWN)
 
 
 class Difference(NamedTuple):
@@ -167,7 +177,7 @@ class SequenceRunner:
             for index, operation in enumerate(operations):
                 (request, theirs), (_, ours) = [side.send(operation) for side in sides]
                 if found := list(differences(theirs, ours)):
-                    if all(is_known(operation, each) for each in found):
+                    if is_known(operation, found):
                         return None
                     return Difference(index, request, found)
             return self.compare_events(sides, operations) if watch else None

@@ -101,10 +101,12 @@ pub(crate) async fn replace(
         !meta::finalizers(object).is_empty()
     };
     let is_removed = meta::is_terminating(object) && !is_kept;
-    let storable = EncodedObject::new(object);
     let change = if is_removed {
+        // Watchers get the object as it was before, as after an update.
+        let storable = EncodedObject::new(&read(record)?);
         RecordChange::delete(move |revision| storable.at_revision(revision))
     } else {
+        let storable = EncodedObject::new(object);
         RecordChange::put(move |revision| storable.at_revision(revision))
     };
     server

@@ -149,10 +149,13 @@ pub(crate) async fn guaranteed_update(
         let is_removed = meta::is_terminating(&object)
             && meta::finalizers(&object).is_empty()
             && !is_held(ctx, &object);
-        let encoded = request_object::encode_object(ctx, &object)?;
         let change = if is_removed {
+            // As upstream, which does not store the update: watchers get the object as
+            // it was before.
+            let encoded = ctx.resource.storable(&live);
             RecordChange::delete(move |revision| encoded.at_revision(revision))
         } else {
+            let encoded = request_object::encode_object(ctx, &object)?;
             RecordChange::put(move |revision| encoded.at_revision(revision))
         };
         let precondition = WritePrecondition::Revision(record.revision);

@@ -202,6 +202,27 @@ async fn an_applied_null_is_not_lost() {
 }
 
 #[tokio::test]
+async fn an_update_that_ends_a_deletion_is_not_seen_by_watchers() {
+    let client = TestClient::new().await;
+    let object = |finalizers: &[&str], value: &str| json!({"metadata": {"name": "a", "finalizers": finalizers}, "data": {"k": value}});
+    let held = object(&["example.com/a"], "before");
+    client.post(CONFIG_MAPS, &held).await;
+    let path = format!("{CONFIG_MAPS}/a");
+    client.delete(&path).await;
+    let mut watch = client.watch(&format!("{CONFIG_MAPS}?watch=1")).await;
+    assert_eq!(watch.next_type_and_name().await.0, "ADDED");
+    let last = client.put(&path, &object(&[], "after")).await;
+    assert_eq!(last.body["data"]["k"], "after", "{}", last.text);
+    let event = watch.next().await.unwrap();
+    assert_eq!(event["type"], "DELETED");
+    assert_eq!(event["object"]["data"]["k"], "before");
+    assert_eq!(
+        event["object"]["metadata"]["finalizers"],
+        held["metadata"]["finalizers"]
+    );
+}
+
+#[tokio::test]
 async fn an_update_creates_a_role() {
     let client = TestClient::new().await;
     let role = json!({"metadata": {"name": "r"}, "rules": [{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get"]}]});
