@@ -166,7 +166,16 @@ class Generator:
             operation["subresource"] = "status"
         operation["version"] = self.pick({"none": 6, "current": 3, "stale": 1}) if verb in ("update", "merge", "apply") else "none"
         operation["body"] = self.json_patch(kind) if verb == "json-patch" else self.object(kind, verb)
+        if "subresource" in operation:
+            operation["body"] = self.status(operation["body"])
         return operation
+
+    def status(self, body: Any) -> Any:
+        """Makes a body for `/status`. Other fields in it are in a scenario: docs/differences.md has a row for them."""
+        status = self.random.choice(({"ready": True}, {"ready": False}, {"ready": self.value()}, {}, {"surplus": 1}))
+        if isinstance(body, list):
+            return [{"op": self.random.choice(("add", "replace", "remove")), "path": "/status", "value": status}]
+        return {key: body[key] for key in ("apiVersion", "kind") if key in body} | {"status": status}
 
     def dry_run(self) -> dict:
         return {"dryRun": "All"} if self.chance(0.05) else {}

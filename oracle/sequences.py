@@ -27,11 +27,6 @@ def is_page_before_nothing(operation: dict, found: list) -> bool:
     return "limit" in operation["query"] and found == [("body.metadata.continue", "<continue>", "<absent>")]
 
 
-def is_other_field_of_status(operation: dict, found: list) -> bool:
-    paths = {path for path, _, _ in found}
-    return operation.get("subresource") == "status" and paths <= {"body.metadata.managedFields", "body.metadata.resourceVersion"}
-
-
 def is_given_up(operation: dict, found: list) -> bool:
     messages = [theirs for path, theirs, ours in found if path == "body.message" and ours == "<absent>"]
     return operation["verb"] == "apply" and any(NULL_AFTER_APPLY.search(message) for message in messages)
@@ -44,7 +39,6 @@ NULL_AFTER_APPLY = re.compile(r'must be of type (object|array): "null"')
 KNOWN = (
     ("an empty list or map", is_empty_table),
     ("a page of a list with a selector, after which nothing matches", is_page_before_nothing),
-    ("managed fields after a write to `/status` with other fields", is_other_field_of_status),
     ("apply that gives up the last field of a map or an object", is_given_up),
 )
 
