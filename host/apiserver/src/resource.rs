@@ -88,6 +88,14 @@ impl ServedResource {
         matches!(self.strategy, ResourceStrategy::Builtin(_))
     }
 
+    /// Returns whether an update without a resource version replaces any version.
+    pub(crate) fn allows_unconditional_update(&self) -> bool {
+        match &self.strategy {
+            ResourceStrategy::Builtin(builtin) => builtin.kind.allow_unconditional_update,
+            ResourceStrategy::Custom(_) => false,
+        }
+    }
+
     pub(crate) fn custom(&self) -> Option<&CustomStrategy> {
         match &self.strategy {
             ResourceStrategy::Custom(custom) => Some(custom),

@@ -188,8 +188,8 @@ fn is_held(ctx: &RequestContext, object: &Value) -> bool {
 /// whether it is the precondition of an update.
 ///
 /// # Errors
-/// 409 if it is not the current one, 422 if a custom resource lacks it, 500 if it
-/// is not a number.
+/// 409 if it is not the current one, 422 if the object lacks it and its kind requires
+/// it, 500 if it is not a number.
 fn check_resource_version(
     ctx: &RequestContext,
     object: &mut Value,
@@ -205,7 +205,7 @@ fn check_resource_version(
             ))
         })?,
     };
-    if sent == 0 && kind == UpdateKind::Update && !ctx.resource.is_builtin() {
+    if sent == 0 && kind == UpdateKind::Update && !ctx.resource.allows_unconditional_update() {
         let resource = &ctx.resource.kind;
         return Err(ApiError::invalid(
             &resource.group,

@@ -223,6 +223,22 @@ async fn an_update_that_ends_a_deletion_is_not_seen_by_watchers() {
 }
 
 #[tokio::test]
+async fn an_update_of_a_lease_needs_its_version() {
+    let client = TestClient::new().await;
+    let lease = json!({"metadata": {"name": "l"}, "spec": {"holderIdentity": "me"}});
+    let path = format!("{LEASES}/l");
+    let made = client.put(&path, &lease).await;
+    assert_eq!(made.code, 201, "{}", made.text);
+    let refused = client.put(&path, &lease).await;
+    assert_eq!(refused.reason(), (422, "Invalid"));
+    assert_eq!(
+        refused.body["message"],
+        "leases.coordination.k8s.io \"l\" is invalid: metadata.resourceVersion: Invalid value: 0: must be specified for an update"
+    );
+    assert_eq!(client.put(&path, &made.body).await.code, 200);
+}
+
+#[tokio::test]
 async fn an_update_creates_a_role() {
     let client = TestClient::new().await;
     let role = json!({"metadata": {"name": "r"}, "rules": [{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get"]}]});

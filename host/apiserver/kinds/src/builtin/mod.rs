@@ -39,6 +39,8 @@ pub struct BuiltinKind {
     pub name_rule: NameValidator,
     /// Whether a PUT of an object that does not exist creates it.
     pub allow_create_on_update: bool,
+    /// Whether a PUT without a resource version replaces any version.
+    pub allow_unconditional_update: bool,
     /// Whether a DELETE returns the object instead of a `Status`.
     pub return_deleted_object: bool,
     /// Whether `metadata.generation` counts changes of the spec.

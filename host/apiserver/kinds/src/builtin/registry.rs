@@ -140,6 +140,7 @@ pub(super) fn builtin_kind(
         kind,
         name_rule: NameValidator::Subdomain,
         allow_create_on_update: false,
+        allow_unconditional_update: true,
         return_deleted_object: false,
         has_generation: false,
         requires_qualified_finalizers,
@@ -283,6 +284,7 @@ fn lease_kind() -> BuiltinKind {
     };
     BuiltinKind {
         allow_create_on_update: true,
+        allow_unconditional_update: false,
         ..builtin_kind(
             namespaced_kind("coordination.k8s.io", "leases", "Lease", &[]),
             ("coordination.k8s.io", "leases"),
@@ -320,6 +322,7 @@ fn crd_kind() -> BuiltinKind {
         ..KindStrategy::DEFAULT
     };
     BuiltinKind {
+        allow_unconditional_update: false,
         has_generation: true,
         ..builtin_kind(
             kind,
@@ -351,6 +354,7 @@ fn admission_policy_kind() -> BuiltinKind {
         ..KindStrategy::DEFAULT
     };
     BuiltinKind {
+        allow_unconditional_update: false,
         has_generation: true,
         ..builtin_kind(
             kind,
@@ -371,6 +375,7 @@ fn admission_policy_binding_kind() -> BuiltinKind {
         ..KindStrategy::DEFAULT
     };
     BuiltinKind {
+        allow_unconditional_update: false,
         has_generation: true,
         ..builtin_kind(
             admission_kind(PLURAL, "ValidatingAdmissionPolicyBinding"),
