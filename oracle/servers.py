@@ -133,7 +133,8 @@ def free_ports(count: int) -> list:
 
 def make_certificate(directory: Path) -> None:
     command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "30", "-subj", "/CN=oracle"]
-    command += ["-addext", NAMES, "-keyout", "tls.key", "-out", "tls.crt"]
+    # Not of an authority, as openssl makes it by default: the benchmark's client would not accept that of a server.
+    command += ["-addext", "basicConstraints=critical,CA:FALSE", "-addext", NAMES, "-keyout", "tls.key", "-out", "tls.crt"]
     subprocess.run(command, cwd=directory, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
