@@ -137,15 +137,22 @@ fn report(ours: &ServerSamples, theirs: &ServerSamples, table: &mut BenchmarkRep
     }
 }
 
-/// Measures one round of one server, in a namespace of its own.
-async fn measure(config: &Config, round: u32, samples: &mut ServerSamples) -> Result<()> {
+/// Creates a namespace, and returns clients with a connection each.
+async fn connect(config: &Config, namespace: &str) -> Result<Vec<kube::Client>> {
     let clients = (0..CLIENTS)
         .map(|_| kube::Client::try_from(config.clone()))
         .collect::<Result<Vec<_>, _>>()?;
     let client = clients.first().context("no client")?;
-    let namespace = format!("bench-{round}");
     let body = json!({"metadata": {"name": namespace}});
     send(client, "POST", "/api/v1/namespaces", Some(&body)).await?;
+    Ok(clients)
+}
+
+/// Measures one round of one server, in a namespace of its own.
+async fn measure(config: &Config, round: u32, samples: &mut ServerSamples) -> Result<()> {
+    let namespace = format!("bench-{round}");
+    let clients = connect(config, &namespace).await?;
+    let client = clients.first().context("no client")?;
     let objects = format!("/api/v1/namespaces/{namespace}/configmaps");
 
     let single = requests(&clients[..1], "POST", SINGLE_CREATES, |index| {
@@ -185,13 +192,8 @@ async fn measure_busy_watchers(
     round: u32,
     samples: &mut ServerSamples,
 ) -> Result<()> {
-    let clients = (0..CLIENTS)
-        .map(|_| kube::Client::try_from(config.clone()))
-        .collect::<Result<Vec<_>, _>>()?;
-    let client = clients.first().context("no client")?;
     let namespace = format!("busy-{round}");
-    let body = json!({"metadata": {"name": namespace}});
-    send(client, "POST", "/api/v1/namespaces", Some(&body)).await?;
+    let clients = connect(config, &namespace).await?;
     let path = format!("/api/v1/namespaces/{namespace}/configmaps");
     let latencies = watchers(&clients, config, &path, BUSY_EVENTS_PER_SECOND).await?;
     samples.busy_p50.add(latencies.median());

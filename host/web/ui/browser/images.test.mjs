@@ -86,3 +86,58 @@ test('a phone with a dark screen', async () => {
   await picture(page, 'phone');
   await page.context().close();
 });
+
+test('a thousand containers', async () => {
+  for (let at = 0; at < 992; at += 1) {
+    const project = `team-${10 + (at % 30)}`;
+    bed.engine.add(`${project}-api-${at}`, {
+      image: `registry.example/api:${1 + (at % 9)}`,
+      labels: { 'com.docker.compose.project': project, 'com.docker.compose.service': `api-${at}` },
+    });
+  }
+  const page = await bed.open(undefined, { viewport: { width: 1000, height: 500 }, colorScheme: 'light', timezoneId: 'UTC' });
+  await page.getByRole('link', { name: 'team-39-api-989', exact: true }).waitFor();
+  await page.locator('.notice').waitFor({ state: 'detached' });
+  await page.getByRole('link', { name: 'team-24-api-434', exact: true }).scrollIntoViewIfNeeded();
+  await picture(page, 'thousand');
+  await page.context().close();
+});
+
+test('three containers at a thousand lines per second', async () => {
+  const containers = ['api', 'worker', 'cache'].map((service) =>
+    bed.engine.add(`busy-${service}-1`, { labels: { 'com.docker.compose.project': 'busy', 'com.docker.compose.service': service } }),
+  );
+  const page = await bed.open(undefined, { viewport: { width: 1080, height: 520 }, colorScheme: 'light', timezoneId: 'UTC' });
+  await page.getByRole('row', { name: 'busy', exact: false }).getByRole('link', { name: 'Logs' }).click();
+  await page.getByLabel('Search the log').waitFor();
+  const begun = performance.now();
+  for (let written = 0; written < 3000; ) {
+    const due = Math.min(3000, Math.floor(performance.now() - begun));
+    for (; written < due; written += 1) {
+      const stderr = written % 7 === 0;
+      const text = stderr ? `WARN slow query id=${written}` : `INFO request ${written} took=${written % 97}ms`;
+      bed.engine.write(containers[written % 3], [{ text, stderr }]);
+    }
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+  await page.getByText('3,000 lines', { exact: true }).waitFor();
+  await picture(page, 'merged');
+  await page.context().close();
+});
+
+test('a search in a million lines', async () => {
+  const container = bed.engine.add('huge');
+  const start = BigInt(Date.now() - 1_800_000) * 1_000_000n;
+  const text = (at) => `INFO request ${at} took=${at % 997}ms ${at % 1000 === 500 ? 'needle' : 'common'} path=/api/items/${at % 5000}?page=2`;
+  for (let from = 0; from < 1_000_000; from += 10_000) {
+    bed.engine.write(container, Array.from({ length: 10_000 }, (_, at) => ({ text: text(from + at), time: start + BigInt(from + at) * 1000n })));
+  }
+  const page = await bed.open(undefined, { viewport: { width: 1080, height: 420 }, colorScheme: 'light', timezoneId: 'UTC' });
+  await page.getByRole('link', { name: 'huge', exact: true }).waitFor();
+  await page.evaluate((id) => (location.hash = `#/logs?container=${id}&since=1h`), container.id);
+  await page.getByText('1,000,000 lines', { exact: true }).waitFor({ timeout: 300_000 });
+  await page.getByLabel('Search the log').fill('needle');
+  await page.getByText('1,000 lines', { exact: true }).waitFor();
+  await picture(page, 'million');
+  await page.context().close();
+});
