@@ -347,6 +347,19 @@ fn repeat_causes(causes: Vec<StatusCause>) -> Vec<StatusCause> {
     out
 }
 
+/// Returns a cause of a write to `/status` as upstream words it: it validates the status
+/// alone, so messages have paths within it.
+fn within_status(mut cause: StatusCause) -> StatusCause {
+    if let Some(inner) = cause.field.strip_prefix("status.") {
+        let (path, inner) = (
+            format!("{} in body", cause.field),
+            format!("{inner} in body"),
+        );
+        cause.message = cause.message.replacen(&path, &inner, 1);
+    }
+    cause
+}
+
 /// Validates the metadata and the fields of an object, for an update against the
 /// old one. Returns a cause for each error.
 pub(crate) fn validate(ctx: &RequestContext, new: &Value, old: Option<&Value>) -> Vec<StatusCause> {
@@ -371,13 +384,15 @@ pub(crate) fn validate(ctx: &RequestContext, new: &Value, old: Option<&Value>) -
                 new, old,
             )));
         }
-        causes.extend(
-            custom
-                .schema
-                .validate(new, old)
-                .iter()
-                .map(StatusCause::from),
-        );
+        let is_status = ctx.path.subresource.as_deref() == Some("status");
+        causes.extend(custom.schema.validate(new, old).iter().map(|error| {
+            let cause = StatusCause::from(error);
+            if is_status {
+                within_status(cause)
+            } else {
+                cause
+            }
+        }));
         causes.extend(custom.scale.iter().flat_map(|paths| paths.validate(new)));
         return causes;
     }

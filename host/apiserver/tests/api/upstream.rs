@@ -239,6 +239,32 @@ async fn an_update_of_a_lease_needs_its_version() {
 }
 
 #[tokio::test]
+async fn messages_about_a_status_have_paths_within_it() {
+    let client = TestClient::new().await;
+    let version = json!({
+        "name": "v1", "served": true, "storage": true, "subresources": {"status": {}},
+        "schema": {"openAPIV3Schema": {"type": "object", "properties": {
+            "status": {"type": "object", "properties": {"ready": {"type": "boolean"}}},
+        }}},
+    });
+    client.define_widgets(version).await;
+    client.post(WIDGETS, &widget("w", json!({}))).await;
+    let patch = json!({"status": {"ready": "7"}});
+    let refused = client
+        .patch(&format!("{WIDGETS}/w/status"), MERGE, &patch)
+        .await;
+    assert_eq!(refused.reason(), (422, "Invalid"), "{}", refused.text);
+    let cause = &refused.body["details"]["causes"][0];
+    assert_eq!(
+        (&cause["field"], &cause["message"]),
+        (
+            &json!("status.ready"),
+            &json!("Invalid value: \"string\": ready in body must be of type boolean: \"string\"")
+        )
+    );
+}
+
+#[tokio::test]
 async fn an_update_creates_a_role() {
     let client = TestClient::new().await;
     let role = json!({"metadata": {"name": "r"}, "rules": [{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get"]}]});
