@@ -32,6 +32,13 @@ def is_given_up(operation: dict, found: list) -> bool:
     return operation["verb"] == "apply" and any(NULL_AFTER_APPLY.search(message) for message in messages)
 
 
+def is_part_of_errors(operation: dict, found: list) -> bool:
+    if operation["verb"] != "apply" or [path for path, _, _ in found] != ["body.message"]:
+        return False
+    theirs, ours = (set(re.findall(r"\.[^\s:]+: [^\n]+", message)) for message in found[0][1:])
+    return "field not declared in schema" in found[0][1] and theirs < ours
+
+
 # A map, a list, or an object that is null after its last field was given up.
 NULL_AFTER_APPLY = re.compile(r'must be of type (object|array): "null"')
 # Differences that are explained: the row in docs/differences.md, and how they are recognized. What follows
@@ -40,6 +47,7 @@ KNOWN = (
     ("an empty list or map", is_empty_table),
     ("a page of a list with a selector, after which nothing matches", is_page_before_nothing),
     ("apply that gives up the last field of a map or an object", is_given_up),
+    ("several errors in an applied configuration", is_part_of_errors),
 )
 
 
