@@ -87,6 +87,15 @@ fn has_finalizers(object: &Value) -> bool {
     !meta::finalizers(object).is_empty() || has_spec_finalizers
 }
 
+/// Returns the change that removes an object instead of storing what ended its
+/// deletion, as upstream: watchers get it as it was before.
+pub(crate) fn removal(record: &StoredRecord) -> Result<RecordChange, RecordError> {
+    let stored = EncodedObject::new(&read(record)?);
+    Ok(RecordChange::delete(move |revision| {
+        stored.at_revision(revision)
+    }))
+}
+
 /// Replaces an object, or removes it if it is terminating and has no finalizers
 /// any more. With `is_namespace`, `spec.finalizers` count as well.
 pub(crate) async fn replace(
@@ -102,9 +111,7 @@ pub(crate) async fn replace(
     };
     let is_removed = meta::is_terminating(object) && !is_kept;
     let change = if is_removed {
-        // Watchers get the object as it was before, as after an update.
-        let storable = EncodedObject::new(&read(record)?);
-        RecordChange::delete(move |revision| storable.at_revision(revision))
+        removal(record)?
     } else {
         let storable = EncodedObject::new(object);
         RecordChange::put(move |revision| storable.at_revision(revision))

@@ -22,8 +22,8 @@ pub struct TrackingRequest<'a> {
     /// Every version in which the kind is served, with its types. Entries of other versions are
     /// dropped. If empty, `object_type` applies to all versions.
     pub versions: &'a [(&'a str, &'a ObjectType)],
-    /// The object of the kind in which no field is set, if that is not an empty one: kinds that are Go
-    /// structures always have some fields. What an object has in common with it has no owner.
+    /// The object of the kind in which no field is set, if that is not an empty one: kinds that are
+    /// Go structures always have some fields. What an object has in common with it has no owner.
     pub zero: Option<&'a Value>,
     /// The fields that this write cannot set: it neither changes nor owns them. See
     /// [`crate::reset_fields`].

@@ -151,4 +151,10 @@ impl StructuralSchema {
     pub fn validate(&self, new: &Value, old: Option<&Value>) -> Vec<FieldError> {
         validate::validate(&self.root, new, old)
     }
+
+    /// Validates an object after a write to `/status`, as upstream: of the values, those of the status alone, so that
+    /// messages have paths within it.
+    pub fn validate_status(&self, new: &Value, old: Option<&Value>) -> Vec<FieldError> {
+        validate::validate_status(&self.root, new, old)
+    }
 }

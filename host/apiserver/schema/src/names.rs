@@ -192,6 +192,13 @@ pub fn validate_qualified_name(text: &str) -> Vec<String> {
     problems
 }
 
+/// Checks that a finalizer has a domain or is one of Kubernetes' own. Its other syntax is that of a qualified name.
+pub fn validate_finalizer_domain(finalizer: &str) -> Option<&'static str> {
+    const STANDARD: [&str; 3] = ["kubernetes", "orphan", "foregroundDeletion"];
+    (!finalizer.contains('/') && !STANDARD.contains(&finalizer))
+        .then_some("name is neither a standard finalizer name nor is it fully qualified")
+}
+
 /// Checks the value of a label: at most 63 characters of `A-Za-z0-9-_.`, or empty.
 pub fn validate_label_value(text: &str) -> Vec<String> {
     let mut problems = Vec::new();

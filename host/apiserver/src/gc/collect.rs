@@ -187,19 +187,20 @@ async fn edit(
     record: &StoredRecord,
     change: impl FnOnce(&mut Value),
 ) -> Result<(), CollectError> {
-    let registry = server.registry.load_full();
-    let Some((resource, namespace, name)) = owner::resolve(&registry, &record.key) else {
-        return Ok(());
-    };
-    let call = call(server, resource, namespace, name);
-    let live = call.load(record).map_err(CollectError::Request)?;
+    // As it is stored: a served version may have fewer fields.
+    let live = records::read(record)?;
     let mut object = live.clone();
     change(&mut object);
     if object == live {
         return Ok(());
     }
-    let object = managed_fields::update(&call, Some(&live), object, MANAGER, server.clock.now())
-        .map_err(CollectError::Request)?;
+    let registry = server.registry.load_full();
+    // A kind that is not served any longer has no types, so its managed fields stay.
+    if let Some((resource, namespace, name)) = owner::resolve(&registry, &record.key) {
+        let call = call(server, resource, namespace, name);
+        object = managed_fields::update(&call, Some(&live), object, MANAGER, server.clock.now())
+            .map_err(CollectError::Request)?;
+    }
     let is_namespace = record.key.starts_with(crate::namespaces::KEY_PREFIX);
     records::replace(server, record, &object, is_namespace).await?;
     Ok(())

@@ -192,16 +192,10 @@ pub(crate) fn validate_qualified_finalizers(object: &Value) -> Vec<StatusCause> 
     super::finalizers(object)
         .into_iter()
         .enumerate()
-        .filter(|(_, finalizer)| {
-            !finalizer.contains('/')
-                && !["kubernetes", super::ORPHAN, super::FOREGROUND].contains(finalizer)
-        })
-        .map(|(index, finalizer)| {
-            StatusCause::invalid(
-                format!("metadata.finalizers[{index}]"),
-                &finalizer.into(),
-                "name is neither a standard finalizer name nor is it fully qualified",
-            )
+        .filter_map(|(index, finalizer)| {
+            let reason = names::validate_finalizer_domain(finalizer)?;
+            let field = format!("metadata.finalizers[{index}]");
+            Some(StatusCause::invalid(field, &finalizer.into(), reason))
         })
         .collect()
 }

@@ -24,10 +24,7 @@ pub(crate) fn conversion_message(error: &NormalizeError) -> String {
         NormalizeError::ObjectMeta(
             ObjectMetaError::NotObject { actual } | ObjectMetaError::NotObjectIn { actual, .. },
         ) => type_message(actual, "v1.ObjectMeta"),
-        NormalizeError::Builtin(error @ DecodeError::InvalidBase64 { .. }) => {
-            format!("error decoding from json: {error}")
-        }
-        other => other.to_string(),
+        other => other.converter_message(),
     }
 }
 

@@ -1,6 +1,5 @@
 //! Server-side apply.
 
-use rdd_apiserver_kinds::builtin::DecodeError;
 use rdd_apiserver_kinds::go_json;
 use serde_json::{Map, Value, json};
 
@@ -178,13 +177,10 @@ async fn create_applied(
 
 /// Returns the error of a configuration with a value that its kind cannot have.
 fn not_convertible(ctx: &RequestContext, applied: &Value, error: &NormalizeError) -> ApiError {
-    let reason = match error {
-        NormalizeError::Builtin(error @ DecodeError::InvalidBase64 { .. }) => {
-            format!("error decoding from json: {error}")
-        }
-        NormalizeError::Builtin(error) => error.to_string(),
-        error => return ApiError::untyped(error.to_string()),
-    };
+    if !matches!(error, NormalizeError::Builtin(_)) {
+        return ApiError::untyped(error.to_string());
+    }
+    let reason = error.converter_message();
     let kind = format!(
         "{}, Kind={}",
         ctx.resource.kind.api_version(),

@@ -1,7 +1,7 @@
 //! `PATCH`: JSON patch, JSON merge patch, and strategic merge patch.
 
 use rdd_apiserver_fieldmanager::{self as fieldmanager, GoValue};
-use rdd_apiserver_kinds::{builtin, go_json};
+use rdd_apiserver_kinds::go_json;
 use serde_json::{Map, Value};
 
 use super::apply::apply;
@@ -127,10 +127,9 @@ fn invalid_patch(shown: String, reason: &str) -> ApiError {
 /// it is first decoded as the kind that it names.
 fn other_kind_error(ctx: &RequestContext, version: &str, kind: &str, patched: &Value) -> String {
     let expected = &ctx.resource.kind;
-    let named = builtin::kinds()
-        .iter()
-        .find(|known| known.kind.kind == kind && known.kind.api_version() == version);
-    match named.map(|named| named.decode(&mut patched.clone())) {
+    match request_object::find_builtin(version, kind)
+        .map(|named| named.decode(&mut patched.clone()))
+    {
         Some(Ok(_)) => request_object::unknown_conversion(expected, kind),
         Some(Err(error)) => error.to_string(),
         None => request_object::unknown_kind(version, kind),

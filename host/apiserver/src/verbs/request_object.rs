@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 
+use rdd_apiserver_kinds::builtin::BuiltinKind;
 use rdd_apiserver_kinds::{ResourceKind, builtin, go_json};
 use serde_json::{Map, Value};
 
@@ -126,11 +127,11 @@ fn or_default<'t>(text: &'t str, default: &'t str) -> &'t str {
     if text.is_empty() { default } else { text }
 }
 
-/// Returns whether a built-in kind has this name.
-fn is_builtin_kind(api_version: &str, kind: &str) -> bool {
+/// Returns the built-in kind that a body names.
+pub(crate) fn find_builtin(api_version: &str, kind: &str) -> Option<&'static BuiltinKind> {
     builtin::kinds()
         .iter()
-        .any(|known| known.kind.kind == kind && known.kind.api_version() == api_version)
+        .find(|known| known.kind.kind == kind && known.kind.api_version() == api_version)
 }
 
 /// Checks `apiVersion` and `kind`, and sets those of a built-in kind.
@@ -155,7 +156,7 @@ fn check_type_meta(
     if ctx.resource.is_builtin() {
         let version = or_default(&sent_version, &api_version);
         let kind = or_default(&sent_kind, &expected.kind);
-        if !is_builtin_kind(version, kind) {
+        if find_builtin(version, kind).is_none() {
             let version_part = version.rsplit('/').next().unwrap_or_default();
             return Err(ApiError::bad_request(format!(
                 "{kind} in version {version_part:?} cannot be handled as a {}: {}",
@@ -203,6 +204,19 @@ pub(crate) enum NormalizeError {
     /// In the metadata of an embedded object.
     #[error("{0}")]
     Embedded(String),
+}
+
+impl NormalizeError {
+    /// Returns the reason as upstream's converter gives it, where no JSON is decoded
+    /// but that of bytes.
+    pub(crate) fn converter_message(&self) -> String {
+        match self {
+            Self::Builtin(error @ builtin::DecodeError::InvalidBase64 { .. }) => {
+                format!("error decoding from json: {error}")
+            }
+            other => other.to_string(),
+        }
+    }
 }
 
 /// What happens to a null that a custom resource's schema neither allows nor has a
@@ -347,19 +361,6 @@ fn repeat_causes(causes: Vec<StatusCause>) -> Vec<StatusCause> {
     out
 }
 
-/// Returns a cause of a write to `/status` as upstream words it: it validates the status
-/// alone, so messages have paths within it.
-fn within_status(mut cause: StatusCause) -> StatusCause {
-    if let Some(inner) = cause.field.strip_prefix("status.") {
-        let (path, inner) = (
-            format!("{} in body", cause.field),
-            format!("{inner} in body"),
-        );
-        cause.message = cause.message.replacen(&path, &inner, 1);
-    }
-    cause
-}
-
 /// Validates the metadata and the fields of an object, for an update against the
 /// old one. Returns a cause for each error.
 pub(crate) fn validate(ctx: &RequestContext, new: &Value, old: Option<&Value>) -> Vec<StatusCause> {
@@ -384,15 +385,12 @@ pub(crate) fn validate(ctx: &RequestContext, new: &Value, old: Option<&Value>) -
                 new, old,
             )));
         }
-        let is_status = ctx.path.subresource.as_deref() == Some("status");
-        causes.extend(custom.schema.validate(new, old).iter().map(|error| {
-            let cause = StatusCause::from(error);
-            if is_status {
-                within_status(cause)
-            } else {
-                cause
-            }
-        }));
+        let errors = if ctx.path.subresource.as_deref() == Some("status") {
+            custom.schema.validate_status(new, old)
+        } else {
+            custom.schema.validate(new, old)
+        };
+        causes.extend(errors.iter().map(StatusCause::from));
         causes.extend(custom.scale.iter().flat_map(|paths| paths.validate(new)));
         return causes;
     }

@@ -15,7 +15,7 @@ use crate::limits;
 use crate::meta;
 use crate::resource::ResourceStrategy;
 use crate::status::{ApiError, StatusCause};
-use crate::{authorization, managed_fields, timestamp};
+use crate::{authorization, managed_fields, records, timestamp};
 
 /// The maximum number of attempts while other writers keep changing the object.
 const MAX_ATTEMPTS: usize = 64;
@@ -150,10 +150,7 @@ pub(crate) async fn guaranteed_update(
             && meta::finalizers(&object).is_empty()
             && !is_held(ctx, &object);
         let change = if is_removed {
-            // As upstream, which does not store the update: watchers get the object as
-            // it was before.
-            let encoded = ctx.resource.storable(&live);
-            RecordChange::delete(move |revision| encoded.at_revision(revision))
+            records::removal(&record).map_err(|error| ApiError::internal(error.to_string()))?
         } else {
             let encoded = request_object::encode_object(ctx, &object)?;
             RecordChange::put(move |revision| encoded.at_revision(revision))

@@ -2,7 +2,13 @@
 
 use serde_json::{Value, json};
 
-use crate::client::{CONFIG_MAPS, JSON, MERGE, TestClient, config_map, sized_version, widget};
+use crate::client::{
+    CONFIG_MAPS, DEFINITIONS, JSON, JSON_PATCH, MERGE, TestClient, WIDGETS, config_map,
+    sized_version, widget, widget_definition,
+};
+
+/// The widgets of a second version.
+const V2: &str = "/apis/example.com/v2/namespaces/default/widgets";
 
 fn object_path(name: &str) -> String {
     format!("{CONFIG_MAPS}/{name}")
@@ -120,6 +126,77 @@ async fn orphans_lose_the_owner_reference_and_stay() {
             left.text
         );
     }
+}
+
+/// Returns a definition of widgets: `v1` has a size, `v2` also a color and is stored.
+fn definition_with_two_versions() -> Value {
+    let version = |name: &str, properties: Value| {
+        json!({
+            "name": name, "served": true, "storage": name == "v2",
+            "schema": {"openAPIV3Schema": {"type": "object", "properties": {
+                "spec": {"type": "object", "properties": properties},
+            }}},
+        })
+    };
+    let size = json!({"type": "integer"});
+    let mut definition = widget_definition(sized_version());
+    definition["spec"]["versions"] = json!([
+        version("v1", json!({"size": size})),
+        version("v2", json!({"size": size, "color": {"type": "string"}})),
+    ]);
+    definition
+}
+
+/// Sets whether some of the versions of widgets are served.
+async fn serve(client: &TestClient, versions: &[(usize, &str)], is_served: bool) {
+    let steps: Vec<Value> = versions
+        .iter()
+        .map(|(index, _)| json!({"op": "replace", "path": format!("/spec/versions/{index}/served"), "value": is_served}))
+        .collect();
+    let path = format!("{DEFINITIONS}/widgets.example.com");
+    let changed = client.patch(&path, JSON_PATCH, &json!(steps)).await;
+    assert_eq!(changed.code, 200, "{}", changed.text);
+    let expected = if is_served { 200 } else { 404 };
+    for (_, path) in versions {
+        client
+            .wait_until(path, |response| response.code == expected)
+            .await;
+    }
+}
+
+#[tokio::test]
+async fn an_orphan_loses_its_owner_alone_while_its_version_is_not_served() {
+    // Without the stored version, objects have fewer fields; without any, no type.
+    for stopped in [&[(1, V2)][..], &[(0, WIDGETS), (1, V2)]] {
+        let client = TestClient::new().await;
+        let defined = client
+            .post(DEFINITIONS, &definition_with_two_versions())
+            .await;
+        assert_eq!(defined.code, 201, "{}", defined.text);
+        let uid = create_owned(&client, "owner", &[]).await;
+        create_owned_widget(&client, &uid).await;
+        serve(&client, stopped, false).await;
+        delete(&client, "owner", json!({"propagationPolicy": "Orphan"})).await;
+        client.wait_until_gone(&object_path("owner")).await;
+        serve(&client, stopped, true).await;
+        let orphan = client.get(&format!("{V2}/w")).await.body;
+        assert_eq!(
+            orphan["spec"],
+            json!({"size": 1, "color": "red"}),
+            "{orphan}"
+        );
+        assert_eq!(orphan["metadata"].get("ownerReferences"), None, "{orphan}");
+    }
+}
+
+async fn create_owned_widget(client: &TestClient, owner_uid: &str) {
+    let owner = json!({"apiVersion": "v1", "kind": "ConfigMap", "name": "owner", "uid": owner_uid});
+    let widget = json!({
+        "apiVersion": "example.com/v2", "kind": "Widget",
+        "metadata": {"name": "w", "ownerReferences": [owner]}, "spec": {"size": 1, "color": "red"},
+    });
+    let made = client.post(V2, &widget).await;
+    assert_eq!(made.code, 201, "{}", made.text);
 }
 
 #[tokio::test]

@@ -11,8 +11,6 @@ use rdd_apiserver_schema::names;
 const FINALIZER: &str = "kubernetes";
 /// The label by which label selectors can select a namespace by name.
 const NAME_LABEL: &str = "kubernetes.io/metadata.name";
-/// Finalizers that do not need a domain.
-const STANDARD_FINALIZERS: [&str; 3] = [FINALIZER, "orphan", "foregroundDeletion"];
 
 fn set_name_label(object: &mut Value) {
     let name = string_or_empty(&object["metadata"]["name"]);
@@ -70,9 +68,7 @@ pub(super) fn validate_create(object: &Value) -> Vec<FieldError> {
 fn validate_finalizer(finalizer: &str) -> Vec<FieldError> {
     const FIELD: &str = "spec.finalizers";
     let mut messages = names::validate_qualified_name(finalizer);
-    if !finalizer.contains('/') && !STANDARD_FINALIZERS.contains(&finalizer) {
-        messages.push("name is neither a standard finalizer name nor is it fully qualified".into());
-    }
+    messages.extend(names::validate_finalizer_domain(finalizer).map(str::to_owned));
     messages
         .iter()
         .map(|message| invalid(FIELD, finalizer, message))

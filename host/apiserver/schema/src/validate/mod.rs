@@ -19,7 +19,34 @@ use crate::node::SchemaNode;
 
 /// Validates an object in upstream's order.
 pub(crate) fn validate(root: &SchemaNode, new: &Value, old: Option<&Value>) -> Vec<FieldError> {
-    let mut errors = value_validator::validate_value(root, new, old, "");
+    let errors = value_validator::validate_value(root, new, old, "");
+    validate_structure(root, new, old, errors)
+}
+
+/// Validates an object after a write to `/status`.
+pub(crate) fn validate_status(
+    root: &SchemaNode,
+    new: &Value,
+    old: Option<&Value>,
+) -> Vec<FieldError> {
+    const STATUS: &str = "status";
+    let errors = match (root.properties.get(STATUS), new.get(STATUS)) {
+        (Some(node), Some(status)) => {
+            let old = old.and_then(|old| old.get(STATUS));
+            value_validator::validate_value(node, status, old, STATUS)
+        }
+        _ => Vec::new(),
+    };
+    validate_structure(root, new, old, errors)
+}
+
+/// Adds the errors that concern more than one value to those of the values.
+fn validate_structure(
+    root: &SchemaNode,
+    new: &Value,
+    old: Option<&Value>,
+    mut errors: Vec<FieldError>,
+) -> Vec<FieldError> {
     errors.extend(metadata::check(root, new, false, ""));
     // As upstream, if any list of the old object has duplicates, those of the new object are not reported.
     let duplicates = uniqueness::find_duplicates(root, new, "");

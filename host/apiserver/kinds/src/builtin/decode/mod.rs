@@ -90,7 +90,8 @@ struct Decoder {
     path: String,
     /// The current path without indices and map keys.
     field: Vec<String>,
-    /// The first error after which upstream goes on.
+    /// The first value of a wrong type. Like upstream, decoding goes on, and reports a
+    /// time that is not valid instead.
     first_error: Option<DecodeError>,
 }
 
