@@ -63,6 +63,9 @@ def run_scenarios(options: argparse.Namespace, clients: tuple) -> int:
 
 
 def run_sequences(options: argparse.Namespace, clients: tuple) -> int:
+    rows = scenario.documented_rows(DIFFERENCES)
+    if missing := [row for row, _ in sequences.KNOWN if row not in rows]:
+        sys.exit(f"oracle: docs/differences.md has no row {missing[0]!r}, which KNOWN in oracle/sequences.py names")
     print(f"random sequences: --seed {options.seed} --steps {options.steps} --length {options.length}", flush=True)
     runner = sequences.SequenceRunner(*clients)
     done, reports = sequences.run(runner, options.seed, options.steps, options.length)

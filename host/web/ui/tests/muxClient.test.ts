@@ -71,6 +71,7 @@ function client(targets: LogTarget[] = [{ container: 'c1' }]): MuxClient {
     onError: (message, _, isFinal) => errors.push([message, isFinal]),
     onStatus: (status) => statuses.push(status),
     backoff: new BackoffTimer(100, 1000, () => 1),
+    engineBackoff: new BackoffTimer(100, 400, () => 1),
   });
 }
 
@@ -283,7 +284,7 @@ test('an engine that is away is asked less and less often, although its containe
     await vi.advanceTimersByTimeAsync(1);
     expect(socket?.sent.length).toBe(before + 1);
   };
-  for (const delay of [100, 200, 400]) {
+  for (const delay of [100, 200, 400, 400]) {
     fail();
     await asksAfter(delay);
   }

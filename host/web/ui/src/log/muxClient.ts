@@ -15,6 +15,9 @@ import {
 export const MUX_PROTOCOL = 'rdd.logs-mux.v1';
 // Enough for a few messages on their way; a page that stalls holds no more.
 const CREDIT = 1024 * 1024;
+// The longest delay until a log is tried again on a connection that works: the engine
+// may be back at any time.
+const ENGINE_RETRY_MILLIS = 5000;
 // Credit is returned in steps, not for each message.
 const CREDIT_STEP = CREDIT / 4;
 
@@ -59,7 +62,10 @@ export interface MuxClientOptions {
   /** `code` is an HTTP status. */
   onError(message: string, code: number, isFinal: boolean): void;
   onStatus(status: ConnectionStatus): void;
+  /** Of connections. */
   backoff?: BackoffTimer;
+  /** Of subscriptions that the engine cannot serve. */
+  engineBackoff?: BackoffTimer;
 }
 
 interface SubscriptionState {
@@ -77,6 +83,7 @@ interface SubscriptionState {
 export class MuxClient {
   readonly #options: MuxClientOptions;
   readonly #backoff: BackoffTimer;
+  readonly #engineBackoff: BackoffTimer;
   readonly #subscriptions: SubscriptionState[];
   /** Sources by container, over all connections. */
   readonly #sources = new Map<string, JoinedSource>();
@@ -91,6 +98,7 @@ export class MuxClient {
   constructor(options: MuxClientOptions) {
     this.#options = options;
     this.#backoff = options.backoff ?? new BackoffTimer();
+    this.#engineBackoff = options.engineBackoff ?? new BackoffTimer(500, ENGINE_RETRY_MILLIS);
     this.#subscriptions = options.targets.map((target) => ({
       target,
       isEnded: false,
@@ -127,14 +135,16 @@ export class MuxClient {
     const socket = this.#options.openSocket();
     this.#socket = socket;
     socket.binaryType = 'arraybuffer';
-    let openedAt: number | undefined;
+    let wasOpen = false;
     socket.onopen = () => {
-      openedAt = Date.now();
+      wasOpen = true;
       this.#options.onStatus('open');
       this.#subscriptions.forEach((subscription) => (subscription.isFailing = false));
       this.#subscriptions.forEach((subscription, id) => this.#subscribe(subscription, id));
     };
     socket.onmessage = ({ data }) => {
+      // What arrives shows that the connection works, unlike its opening alone.
+      this.#backoff.reset();
       if (data instanceof ArrayBuffer) this.#onBatch(readBatch(data));
       else this.#onMessage(JSON.parse(String(data)) as MuxMessage);
     };
@@ -142,8 +152,7 @@ export class MuxClient {
       if (this.#socket !== socket) return;
       this.#socket = undefined;
       for (const number of [...this.#bySource.keys()]) this.#lose(number, 'connection');
-      if (openedAt !== undefined) this.#backoff.resetIfSteady(openedAt);
-      if (!this.#isClosed) void this.#onClose(openedAt !== undefined);
+      if (!this.#isClosed) void this.#onClose(wasOpen);
     };
   }
 
@@ -191,7 +200,7 @@ export class MuxClient {
     const source = this.#bySource.get(batch.source);
     if (subscription === undefined || source === undefined) return;
     // The log was read, unlike that of a source that has only joined.
-    this.#backoff.reset();
+    this.#engineBackoff.reset();
     this.#resume(source);
     this.#options.onEntries(source, batch);
     subscription.cursors.set(source.container, batch.cursor);
@@ -283,11 +292,11 @@ export class MuxClient {
     if (canRetry) {
       const id = this.#subscriptions.indexOf(subscription);
       const socket = this.#socket;
-      this.#backoff.resetIfSteady(subscription.sentAt);
+      this.#engineBackoff.resetIfSteady(subscription.sentAt);
       setTimeout(() => {
         // A new connection has subscribed to everything.
         if (this.#socket === socket) this.#subscribe(subscription, id);
-      }, this.#backoff.next());
+      }, this.#engineBackoff.next());
     } else if (this.#subscriptions.every(({ isEnded }) => isEnded)) {
       this.#socket?.close(1000);
     }
