@@ -200,6 +200,26 @@ async fn create_owned_widget(client: &TestClient, owner_uid: &str) {
 }
 
 #[tokio::test]
+async fn watchers_get_an_object_as_it_was_before_the_collector_ended_its_deletion() {
+    let client = TestClient::new().await;
+    let uid = create_owned(&client, "owner", &[]).await;
+    create_owned(&client, "child", &[("owner", &uid, true)]).await;
+    // With a selector, a watch has the state before in any case.
+    let mut watch = client.watch(&format!("{CONFIG_MAPS}?watch=1")).await;
+    delete(&client, "owner", json!({"propagationPolicy": "Orphan"})).await;
+    let deleted = loop {
+        let event = watch.next().await.expect("the deletion");
+        if event["type"] == "DELETED" {
+            break event;
+        }
+    };
+    assert_eq!(
+        deleted["object"]["metadata"]["finalizers"],
+        json!(["orphan"])
+    );
+}
+
+#[tokio::test]
 async fn a_delete_without_dependents_leaves_no_finalizer() {
     let client = TestClient::new().await;
     for policy in ["Foreground", "Orphan", "Background"] {

@@ -66,6 +66,10 @@ async fn a_terminating_namespace_reports_what_remains_and_accepts_no_creates() {
         })
         .await;
     assert_eq!(
+        condition(&waiting.body, "NamespaceContentRemaining")["message"],
+        "Some resources are remaining: configmaps. has 1 resource instances"
+    );
+    assert_eq!(
         condition(&waiting.body, "NamespaceContentRemaining")["reason"],
         "SomeResourcesRemain"
     );

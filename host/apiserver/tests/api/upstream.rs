@@ -83,6 +83,29 @@ async fn finalizers_of_core_kinds_and_roles_have_a_domain() {
 }
 
 #[tokio::test]
+async fn owner_references_that_are_not_valid_are_named_without_their_index() {
+    let client = TestClient::new().await;
+    let owner = |version: &str, kind: &str| json!({"apiVersion": version, "kind": kind, "name": "x", "uid": "u", "controller": true});
+    let object = json!({"metadata": {"name": "a", "ownerReferences": [owner("a/b/c", ""), owner("v1", "X")]}});
+    let refused = client.post(CONFIG_MAPS, &object).await;
+    assert_eq!(refused.reason(), (422, "Invalid"), "{}", refused.text);
+    let causes = refused.body["details"]["causes"].as_array().unwrap();
+    let text = |cause: &Value, key: &str| cause[key].as_str().unwrap_or_default().to_owned();
+    let fields: Vec<String> = causes.iter().map(|cause| text(cause, "field")).collect();
+    let path = "metadata.ownerReferences";
+    assert_eq!(
+        fields,
+        [
+            format!("{path}.apiVersion"),
+            format!("{path}.kind"),
+            path.to_owned()
+        ]
+    );
+    let last = text(&causes[2], "message");
+    assert!(last.ends_with("references for /x and X/x"), "{last}");
+}
+
+#[tokio::test]
 async fn a_body_of_an_unknown_kind_or_version_says_so() {
     let client = TestClient::new().await;
     for (object, expected) in [
