@@ -113,7 +113,7 @@ test('a restart leaves a marker, and no line is lost or doubled', options, async
   await page.context().close();
 });
 
-/** Returns the lines around the only remark with a text. */
+/** Returns the lines around the only remark with a text. Other remarks may be next to it. */
 async function linesAround(page, text) {
   const level = page.getByLabel('Level', { exact: true });
   await level.selectOption('Errors');
@@ -125,7 +125,11 @@ async function linesAround(page, text) {
   await level.selectOption('All levels');
   const around = () =>
     page.locator('.line.marker.current').evaluateAll(([marked]) =>
-      [marked?.previousElementSibling, marked?.nextElementSibling].map((line) => line?.querySelector('.text').textContent));
+      ['previousElementSibling', 'nextElementSibling'].map((next) => {
+        let line = marked?.[next];
+        while (line?.classList.contains('marker')) line = line[next];
+        return line?.querySelector('.text').textContent;
+      }));
   return eventually('the lines around it are there', async () => {
     const found = await around();
     return found.every((line) => line !== undefined) ? found : undefined;
