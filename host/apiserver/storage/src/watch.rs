@@ -79,19 +79,44 @@ impl StoreWatch {
     /// [`WatchEndReason::Closed`] after the last event of a closed store.
     pub async fn next(&mut self) -> Result<Arc<StoreEvent>, WatchEndReason> {
         loop {
-            if let Some(event) = self.pending.pop_front() {
-                self.position.store(event.revision, Ordering::Relaxed);
+            if let Some(event) = self.try_next()? {
                 return Ok(event);
             }
+            self.changed().await;
+        }
+    }
+
+    /// Returns the next event under the prefix if there is one already.
+    ///
+    /// # Errors
+    /// As for [`Self::next`].
+    pub fn try_next(&mut self) -> Result<Option<Arc<StoreEvent>>, WatchEndReason> {
+        while self.pending.is_empty() {
             if self.cursor < self.subscribed_at {
                 self.read_log()?;
-            } else if !self.read_window()? {
-                self.window
-                    .changed()
-                    .await
-                    .map_err(|_| WatchEndReason::Closed)?;
+                continue;
+            }
+            // Before the window is read: the last events of a closed store are in it.
+            let is_closed = self.window.has_changed().is_err();
+            if !self.read_window()? {
+                return if is_closed {
+                    Err(WatchEndReason::Closed)
+                } else {
+                    Ok(None)
+                };
             }
         }
+        let event = self.pending.pop_front();
+        if let Some(event) = &event {
+            self.position.store(event.revision, Ordering::Relaxed);
+        }
+        Ok(event)
+    }
+
+    /// Waits until [`Self::try_next`] may have a result after it had none. Cancel safe.
+    pub async fn changed(&mut self) {
+        // An error means that the store is closed, and that is what `try_next` returns.
+        self.window.changed().await.ok();
     }
 
     /// Returns the revision up to which all events under the prefix have been

@@ -232,6 +232,22 @@ impl Wake for WakeFlag {
     }
 }
 
+/// Asserts that a watch that selects nothing of what there is does not look at all of it
+/// at once.
+async fn assert_yields(client: &TestClient, path: &str) {
+    let mut body = client.send_raw("GET", path, &[], "").await.into_body();
+    let mut frame = std::pin::pin!(body.frame());
+    let woken = Arc::new(WakeFlag::default());
+    let waker = Waker::from(woken.clone());
+    let first = frame.as_mut().poll(&mut Context::from_waker(&waker));
+    assert!(first.is_pending());
+    tokio::task::yield_now().await;
+    assert!(
+        woken.0.load(Ordering::SeqCst),
+        "all was read without a yield"
+    );
+}
+
 #[tokio::test]
 async fn skipping_many_objects_yields_to_other_tasks() {
     let client = TestClient::new().await;
@@ -241,15 +257,54 @@ async fn skipping_many_objects_yields_to_other_tasks() {
         assert_eq!(client.post(CONFIG_MAPS, &body).await.code, 201);
     }
     let path = format!("{CONFIG_MAPS}?watch=true&labelSelector=no%3Done");
+    assert_yields(&client, &path).await;
+}
+
+#[tokio::test]
+async fn skipping_many_events_yields_to_other_tasks() {
+    let client = TestClient::new().await;
+    let start = client.get(CONFIG_MAPS).await.resource_version();
+    for index in 0..300 {
+        let body = config_map(&format!("small-{index}"));
+        assert_eq!(client.post(CONFIG_MAPS, &body).await.code, 201);
+    }
+    let path = format!("{CONFIG_MAPS}?watch=true&labelSelector=no%3Done&resourceVersion={start}");
+    assert_yields(&client, &path).await;
+}
+
+#[tokio::test]
+async fn events_that_wait_are_sent_in_one_chunk() {
+    let client = TestClient::new().await;
+    let start = client.get(CONFIG_MAPS).await.resource_version();
+    for index in 0..100 {
+        client
+            .post(CONFIG_MAPS, &config_map(&format!("waiting-{index}")))
+            .await;
+    }
+    let path = format!("{CONFIG_MAPS}?watch=true&resourceVersion={start}");
     let mut body = client.send_raw("GET", &path, &[], "").await.into_body();
-    let mut frame = std::pin::pin!(body.frame());
-    let woken = Arc::new(WakeFlag::default());
-    let waker = Waker::from(woken.clone());
-    let first = frame.as_mut().poll(&mut Context::from_waker(&waker));
-    assert!(first.is_pending());
-    tokio::task::yield_now().await;
-    assert!(
-        woken.0.load(Ordering::SeqCst),
-        "all objects were read without a yield"
+    let chunk = body.frame().await.unwrap().unwrap().into_data().unwrap();
+    let lines: Vec<&[u8]> = chunk.split_inclusive(|byte| *byte == b'\n').collect();
+    assert_eq!(lines.len(), 100);
+    for (index, line) in lines.into_iter().enumerate() {
+        let event: serde_json::Value = serde_json::from_slice(line).unwrap();
+        let name = format!("waiting-{index}");
+        assert_eq!(event["object"]["metadata"]["name"], name.as_str());
+    }
+}
+
+#[tokio::test]
+async fn a_watch_ends_in_time_although_events_wait() {
+    let client = TestClient::new().await;
+    let path = format!("{CONFIG_MAPS}?watch=true&timeoutSeconds=25");
+    let mut watch = client.watch(&path).await;
+    client.post(CONFIG_MAPS, &config_map("first")).await;
+    assert_eq!(
+        watch.next_type_and_name().await,
+        type_and_name("ADDED", "first")
     );
+    client.post(CONFIG_MAPS, &config_map("late")).await;
+    tokio::time::pause();
+    tokio::time::advance(std::time::Duration::from_secs(26)).await;
+    assert_eq!(watch.next().await, None);
 }

@@ -2,17 +2,16 @@
 //! shared by all watches.
 
 mod options;
+mod watch_encoder;
 mod watch_server;
 
-use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
 
 use http::Response;
 use rdd_apiserver_storage::WatchError;
-use tokio::time::Instant;
 
 use self::options::WatchStart;
+use self::watch_encoder::WatchEncoder;
 use self::watch_server::WatchServer;
 use super::context::RequestContext;
 use super::predicate::SelectionPredicate;
@@ -20,9 +19,6 @@ use crate::body::ResponseBody;
 use crate::negotiate::{self, MediaType};
 use crate::render;
 use crate::status::ApiError;
-
-/// Time between bookmarks, for clients that request them.
-const BOOKMARK_INTERVAL: Duration = Duration::from_secs(10);
 
 /// `GET` of a collection with `watch=true`.
 ///
@@ -35,11 +31,7 @@ pub(crate) fn watch(ctx: &RequestContext) -> Result<Response<ResponseBody>, ApiE
     if ctx.format.media == MediaType::Yaml {
         return Err(negotiate::not_acceptable_stream());
     }
-    let now = Instant::now();
-    let mut bookmark_interval =
-        tokio::time::interval_at(now + BOOKMARK_INTERVAL, BOOKMARK_INTERVAL);
-    bookmark_interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut watch_server = WatchServer {
+    let encoder = WatchEncoder {
         server: Arc::clone(&ctx.server),
         resource: Arc::clone(&ctx.resource),
         predicate,
@@ -47,32 +39,21 @@ pub(crate) fn watch(ctx: &RequestContext) -> Result<Response<ResponseBody>, ApiE
         media: ctx.format.media,
         include_object: render::include_object(ctx)?,
         send_columns: true,
-        initial_records: VecDeque::new(),
-        pending_lines: VecDeque::new(),
-        store_watch: None,
-        sends_bookmarks: options.sends_bookmarks,
-        last_bookmark: 0,
-        bookmark_interval,
-        deadline: now + options.timeout,
-        shutdown: ctx.server.shutdown.clone(),
-        registry_changes: ctx.server.registry_revision.subscribe(),
     };
+    let mut watch_server = WatchServer::new(encoder, options.timeout, options.sends_bookmarks);
     let prefix = ctx.resource.collection_prefix(ctx.namespace());
     let start_revision = match options.start {
         WatchStart::After(revision) => revision,
         WatchStart::InitialEvents => {
             let snapshot = ctx.server.store.snapshot();
-            watch_server.initial_records = snapshot.range(&prefix, None).cloned().collect();
-            if options.bookmarks_initial_events {
-                let line = watch_server.bookmark_line(snapshot.revision(), true);
-                watch_server.pending_lines.push_back(line);
-            }
-            snapshot.revision()
+            let revision = snapshot.revision();
+            let bookmark = options.bookmarks_initial_events.then_some(revision);
+            watch_server.send_initial(snapshot.range(&prefix, None).cloned(), bookmark);
+            revision
         }
     };
-    watch_server.last_bookmark = start_revision;
     match ctx.server.store.watch(&prefix, start_revision) {
-        Ok(store_watch) => watch_server.store_watch = Some(store_watch),
+        Ok(store_watch) => watch_server.follow(store_watch, start_revision),
         Err(WatchError::Closed) => {
             return Err(ApiError::unavailable("the server is shutting down"));
         }

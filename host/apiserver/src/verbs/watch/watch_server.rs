@@ -1,89 +1,96 @@
-//! An open watch: encodes the events of the store as lines.
+//! An open watch: sends what has happened, and waits for more.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, OnceLock};
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
-use rdd_apiserver_kinds::table::{self, IncludeObjectPolicy};
-use rdd_apiserver_storage::{EventKind, StoreEvent, StoreWatch, StoredRecord, WatchEndReason};
-use serde_json::{Map, Value, json};
-use tokio::sync::watch;
-use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
+use rdd_apiserver_storage::{StoreWatch, StoredRecord, WatchEndReason};
+use tokio::time::{Instant, Sleep};
 
-use crate::encode;
-use crate::meta;
-use crate::negotiate::{MediaType, ObjectShape};
-use crate::protobuf;
+use super::watch_encoder::WatchEncoder;
 use crate::resource::ServedResource;
 use crate::server::ServerState;
 use crate::status::ApiError;
-use crate::verbs::predicate::SelectionPredicate;
 
-/// Bytes of initial objects in one chunk.
+/// Time between bookmarks, for clients that request them.
+const BOOKMARK_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Bytes of objects or events in one chunk.
 const CHUNK_BYTES: usize = 64 * 1024;
 
-/// Annotation of the bookmark that follows the initial events.
-const INITIAL_EVENTS_END: &str = "k8s.io/initial-events-end";
-
-/// The forms of an event that all its watches share: the object, decoded once,
-/// and the lines, encoded once.
-#[derive(Default)]
-struct CachedEncoding {
-    /// The version in which the lines are encoded.
-    api_version: String,
-    object: OnceLock<Option<Value>>,
-    /// One line for each event type: added, modified, deleted.
-    lines: [OnceLock<Bytes>; 3],
-}
+/// Events that are looked at for one chunk, so that a watch that selects few of them
+/// lets other tasks run.
+const CHUNK_EVENTS: usize = 256;
 
 /// The state of an open watch.
 pub(super) struct WatchServer {
-    pub(super) server: Arc<ServerState>,
-    pub(super) resource: Arc<ServedResource>,
-    pub(super) predicate: SelectionPredicate,
-    pub(super) shape: ObjectShape,
-    pub(super) media: MediaType,
-    pub(super) include_object: IncludeObjectPolicy,
-    /// Whether the next table has column definitions; only the first one does.
-    pub(super) send_columns: bool,
+    encoder: WatchEncoder,
     /// Objects from before the watch that have not been sent yet.
-    pub(super) initial_records: VecDeque<Arc<StoredRecord>>,
+    initial_records: VecDeque<Arc<StoredRecord>>,
     /// Encoded lines that are sent before the next event.
-    pub(super) pending_lines: VecDeque<Bytes>,
+    pending_lines: VecDeque<Bytes>,
     /// `None` once the watch has ended.
-    pub(super) store_watch: Option<StoreWatch>,
-    pub(super) sends_bookmarks: bool,
+    store_watch: Option<StoreWatch>,
+    /// When the next bookmark is due; `None` for clients that request none.
+    next_bookmark: Option<Instant>,
     /// The revision of the latest bookmark.
-    pub(super) last_bookmark: u64,
-    pub(super) bookmark_interval: tokio::time::Interval,
-    pub(super) deadline: Instant,
-    pub(super) shutdown: CancellationToken,
-    pub(super) registry_changes: watch::Receiver<u64>,
-}
-
-fn encode_event(media: MediaType, kind: &str, object: &Value) -> Bytes {
-    if media == MediaType::Protobuf {
-        // All that is negotiated as protobuf has a message.
-        return protobuf::encode_watch_event(kind, object)
-            .unwrap_or_default()
-            .into();
-    }
-    let mut out = Vec::with_capacity(1024);
-    encode::write(&mut out, &json!({"type": kind, "object": object}));
-    out.push(b'\n');
-    out.into()
-}
-
-fn event_type(kind: EventKind) -> &'static str {
-    match kind {
-        EventKind::Added => "ADDED",
-        EventKind::Modified => "MODIFIED",
-        EventKind::Deleted => "DELETED",
-    }
+    last_bookmark: u64,
+    deadline: Instant,
+    /// Ends when the next bookmark or the deadline is due. Like `removal`, it lives as
+    /// long as the watch: registering it for each event would cost more than the event.
+    timer: Pin<Box<Sleep>>,
+    /// Ends when the server shuts down, or no longer serves the resource.
+    removal: Pin<Box<dyn Future<Output = ()> + Send>>,
+    is_removed: bool,
 }
 
 impl WatchServer {
+    pub(super) fn new(encoder: WatchEncoder, timeout: Duration, sends_bookmarks: bool) -> Self {
+        let now = Instant::now();
+        let (server, resource) = (Arc::clone(&encoder.server), Arc::clone(&encoder.resource));
+        let next_bookmark = sends_bookmarks.then(|| now + BOOKMARK_INTERVAL);
+        let deadline = now + timeout;
+        Self {
+            encoder,
+            initial_records: VecDeque::new(),
+            pending_lines: VecDeque::new(),
+            store_watch: None,
+            next_bookmark,
+            last_bookmark: 0,
+            deadline,
+            timer: Box::pin(tokio::time::sleep_until(first_of(deadline, next_bookmark))),
+            removal: Box::pin(until_removed(server, resource)),
+            is_removed: false,
+        }
+    }
+
+    /// Sends these objects first. `bookmark` is the revision of the bookmark behind them.
+    pub(super) fn send_initial(
+        &mut self,
+        records: impl Iterator<Item = Arc<StoredRecord>>,
+        bookmark: Option<u64>,
+    ) {
+        self.initial_records.extend(records);
+        let line = bookmark.map(|revision| self.encoder.bookmark_line(revision, true));
+        self.pending_lines.extend(line);
+    }
+
+    /// Sends the events after a revision.
+    pub(super) fn follow(&mut self, store_watch: StoreWatch, after: u64) {
+        self.store_watch = Some(store_watch);
+        self.last_bookmark = after;
+    }
+
+    /// Ends the watch with an event upon which the client lists again.
+    pub(super) fn expire(&mut self, message: &str) {
+        let line = self.encoder.error_line(&ApiError::expired(message));
+        self.pending_lines.push_back(line);
+        self.store_watch = None;
+    }
+
     /// Returns the next lines, or `None` at the end of the watch.
     pub(super) async fn next_chunk(&mut self) -> Option<Bytes> {
         loop {
@@ -98,234 +105,135 @@ impl WatchServer {
             if let Some(line) = self.pending_lines.pop_front() {
                 return Some(line);
             }
+            if self.encoder.server.shutdown.is_cancelled() {
+                return None;
+            }
+            // Before the events: a busy stream must not exceed its timeout.
+            if let Some(line) = self.due_bookmark() {
+                return Some(line);
+            }
+            let (chunk, is_last) = self.event_chunk();
+            if chunk.is_some() {
+                return chunk;
+            }
+            if !is_last {
+                tokio::task::yield_now().await;
+                continue;
+            }
+            if !self.pending_lines.is_empty() {
+                continue;
+            }
+            // After the events: those of a removed resource are still sent.
+            if self.is_removed {
+                return None;
+            }
             let store_watch = self.store_watch.as_mut()?;
             tokio::select! {
-                biased;
-                () = self.shutdown.cancelled() => return None,
-                // Before the events: a busy stream must not exceed its timeout.
-                _ = self.bookmark_interval.tick(), if self.sends_bookmarks => {
-                    if let Some(line) = self.progress_bookmark() {
-                        return Some(line);
-                    }
-                }
-                () = tokio::time::sleep_until(self.deadline) => {
-                    let last = if self.sends_bookmarks { self.progress_bookmark() } else { None };
-                    self.store_watch = None;
-                    return last;
-                }
-                next = store_watch.next() => match next {
-                    Ok(event) => {
-                        if let Some(line) = self.event_line(&event) {
-                            return Some(line);
-                        }
-                    }
-                    Err(WatchEndReason::Lagged) => self.expire("too old resource version: the watcher fell behind"),
-                    Err(WatchEndReason::Closed) => return None,
-                },
-                // After the events: those of a removed resource are still sent.
-                _ = self.registry_changes.changed() => {
-                    if !self.is_still_served() {
-                        return None;
-                    }
-                }
+                () = self.removal.as_mut() => self.is_removed = true,
+                () = self.timer.as_mut() => {}
+                () = store_watch.changed() => {}
             }
         }
     }
 
-    /// Returns whether the registry still serves the same resource. A changed or
-    /// removed definition ends its watches; clients then start a new one.
-    fn is_still_served(&self) -> bool {
-        let kind = &self.resource.kind;
-        self.server
-            .registry
-            .load()
-            .get(&kind.group, &kind.version, &kind.plural)
-            .is_some_and(|current| Arc::ptr_eq(current, &self.resource))
+    /// Returns a bookmark if one is due and the watch has progressed since the latest
+    /// one. Ends the watch at its deadline.
+    fn due_bookmark(&mut self) -> Option<Bytes> {
+        let now = Instant::now();
+        if now < first_of(self.deadline, self.next_bookmark) {
+            return None;
+        }
+        let line = match &mut self.next_bookmark {
+            Some(next) => {
+                *next = now + BOOKMARK_INTERVAL;
+                self.progress_bookmark()
+            }
+            None => None,
+        };
+        if now >= self.deadline {
+            self.store_watch = None;
+        } else {
+            let next = first_of(self.deadline, self.next_bookmark);
+            self.timer.as_mut().reset(next);
+        }
+        line
     }
 
-    /// Returns a bookmark if the watch has progressed since the latest one.
     fn progress_bookmark(&mut self) -> Option<Bytes> {
         let progress = self.store_watch.as_ref()?.progress();
         if progress <= self.last_bookmark {
             return None;
         }
         self.last_bookmark = progress;
-        Some(self.bookmark_line(progress, false))
-    }
-
-    pub(super) fn bookmark_line(&self, revision: u64, ends_initial_events: bool) -> Bytes {
-        let kind = &self.resource.kind;
-        let mut metadata = Map::new();
-        metadata.insert("resourceVersion".to_owned(), revision.to_string().into());
-        if ends_initial_events {
-            metadata.insert(
-                "annotations".to_owned(),
-                json!({INITIAL_EVENTS_END: "true"}),
-            );
-        }
-        let object = json!({
-            "kind": kind.kind,
-            "apiVersion": kind.api_version(),
-            "metadata": metadata,
-        });
-        let object = match self.shape {
-            ObjectShape::Whole => object,
-            ObjectShape::Table => self.resource.columns.table(
-                [],
-                json!({"resourceVersion": revision.to_string()}),
-                self.include_object,
-                self.server.clock.now(),
-                false,
-            ),
-            ObjectShape::PartialMetadata | ObjectShape::PartialMetadataList => {
-                table::partial_object_metadata(&object)
-            }
-        };
-        encode_event(self.media, "BOOKMARK", &object)
-    }
-
-    /// Ends the watch with an event upon which the client lists again.
-    pub(super) fn expire(&mut self, message: &str) {
-        let status = ApiError::expired(message).to_value();
-        self.pending_lines
-            .push_back(encode_event(self.media, "ERROR", &status));
-        self.store_watch = None;
+        Some(self.encoder.bookmark_line(progress, false))
     }
 
     /// Returns the next initial objects, many in one chunk: clients wait for all
     /// of them, not for a single one.
     fn initial_chunk(&mut self) -> Option<Bytes> {
         let (mut out, mut bytes_read) = (Vec::new(), 0);
-        let is_verbatim = self.predicate.is_empty() && self.sends_stored_lines();
         while out.len() < CHUNK_BYTES
             && bytes_read < CHUNK_BYTES
             && let Some(record) = self.initial_records.pop_front()
         {
             bytes_read += record.value.len();
-            if is_verbatim {
-                out.extend_from_slice(&self.stored_line("ADDED", &record.value));
-                continue;
-            }
-            if let Some(object) = self.decode_object(&record.value, &record.key)
-                && self.predicate.matches(&self.resource, &object)
-            {
-                let line = self.object_line("ADDED", object);
-                out.extend_from_slice(&line);
-            }
+            self.encoder.append_initial(&mut out, &record);
         }
         (!out.is_empty()).then(|| out.into())
     }
 
-    /// Returns whether objects are sent as they are stored.
-    fn sends_stored_lines(&self) -> bool {
-        self.shape == ObjectShape::Whole
-            && self.media == MediaType::Json
-            && self.resource.is_verbatim()
-    }
-
-    fn stored_line(&self, kind: &str, stored: &[u8]) -> Bytes {
-        let mut out = Vec::with_capacity(stored.len() + 128);
-        out.extend_from_slice(b"{\"type\":\"");
-        out.extend_from_slice(kind.as_bytes());
-        out.extend_from_slice(b"\",\"object\":");
-        encode::append_with_type_meta(&mut out, &self.resource.type_meta_prefix, stored);
-        out.extend_from_slice(b"}\n");
-        out.into()
-    }
-
-    fn object_line(&mut self, kind: &str, object: Value) -> Bytes {
-        let object = match self.shape {
-            ObjectShape::Whole => object,
-            ObjectShape::PartialMetadata | ObjectShape::PartialMetadataList => {
-                table::partial_object_metadata(&object)
-            }
-            ObjectShape::Table => {
-                let metadata = json!({"resourceVersion": meta::text(&object, "resourceVersion")});
-                let now = self.server.clock.now();
-                let send_columns = std::mem::take(&mut self.send_columns);
-                self.resource.columns.table(
-                    [&object],
-                    metadata,
-                    self.include_object,
-                    now,
-                    send_columns,
-                )
-            }
-        };
-        encode_event(self.media, kind, &object)
-    }
-
-    fn decode_object(&self, stored: &[u8], key: &str) -> Option<Value> {
-        match self.resource.load(stored) {
-            Ok(object) => Some(object),
-            Err(error) => {
-                tracing::error!(key, %error, "cannot decode a stored object");
-                None
-            }
-        }
-    }
-
-    /// Returns the line of an event, or `None` if the predicate matches neither
-    /// the old nor the new object.
-    fn event_line(&mut self, event: &StoreEvent) -> Option<Bytes> {
-        let cached = self.resource.is_verbatim().then(|| {
-            event.memo.get_or_init(|| CachedEncoding {
-                api_version: self.resource.kind.api_version(),
-                ..CachedEncoding::default()
-            })
-        });
-        let cached = cached
-            .flatten()
-            .filter(|cached| cached.api_version == self.resource.kind.api_version());
-        let mut kind = event.kind;
-        if !self.predicate.is_empty() {
-            let decoded: Option<Value>;
-            let object = match &cached {
-                Some(cached) => cached
-                    .object
-                    .get_or_init(|| self.decode_object(&event.value, &event.key)),
-                None => {
-                    decoded = self.decode_object(&event.value, &event.key);
-                    &decoded
+    /// Returns the events that have arrived as one chunk, and whether they were all: a
+    /// watch that has fallen behind catches up with few writes.
+    fn event_chunk(&mut self) -> (Option<Bytes>, bool) {
+        let (mut lines, mut bytes, mut is_last) = (Vec::new(), 0, false);
+        for _ in 0..CHUNK_EVENTS {
+            let next = self.store_watch.as_mut().map(StoreWatch::try_next);
+            match next.transpose().map(Option::flatten) {
+                Ok(Some(event)) => {
+                    let line = self.encoder.event_line(&event);
+                    bytes += line.as_ref().map_or(0, Bytes::len);
+                    lines.extend(line);
+                }
+                Ok(None) => is_last = true,
+                Err(WatchEndReason::Lagged) => {
+                    self.expire("too old resource version: the watcher fell behind");
+                    is_last = true;
+                }
+                Err(WatchEndReason::Closed) => {
+                    self.store_watch = None;
+                    is_last = true;
                 }
             }
-            .as_ref()?;
-            let matches_now =
-                kind != EventKind::Deleted && self.predicate.matches(&self.resource, object);
-            let previous = event
-                .previous
-                .as_ref()
-                .and_then(|record| self.decode_object(&record.value, &event.key));
-            let matched_before = previous
-                .as_ref()
-                .is_some_and(|object| self.predicate.matches(&self.resource, object));
-            kind = match (matched_before, matches_now) {
-                (false, false) => return None,
-                (false, true) => EventKind::Added,
-                (true, true) => EventKind::Modified,
-                (true, false) => {
-                    // The last object that matched, at the revision of the change.
-                    let mut object = previous?;
-                    meta::set(&mut object, "resourceVersion", &event.revision.to_string());
-                    return Some(self.object_line("DELETED", object));
-                }
-            };
+            if is_last || bytes >= CHUNK_BYTES {
+                break;
+            }
         }
-        if !self.sends_stored_lines() {
-            let object = self.decode_object(&event.value, &event.key)?;
-            return Some(self.object_line(event_type(kind), object));
-        }
-        let slot = match kind {
-            EventKind::Added => 0,
-            EventKind::Modified => 1,
-            EventKind::Deleted => 2,
+        // A single line is the one that all watches share.
+        let chunk = match lines.len() {
+            0 | 1 => lines.pop(),
+            _ => Some(lines.concat().into()),
         };
-        match cached.as_ref().and_then(|cached| cached.lines.get(slot)) {
-            Some(slot) => Some(
-                slot.get_or_init(|| self.stored_line(event_type(kind), &event.value))
-                    .clone(),
-            ),
-            None => Some(self.stored_line(event_type(kind), &event.value)),
-        }
+        (chunk, is_last)
+    }
+}
+
+fn first_of(deadline: Instant, other: Option<Instant>) -> Instant {
+    other.map_or(deadline, |other| other.min(deadline))
+}
+
+/// Waits until the server shuts down, or no longer serves the same resource: a changed
+/// or removed definition ends its watches, and clients then start new ones.
+async fn until_removed(server: Arc<ServerState>, resource: Arc<ServedResource>) {
+    let mut registry_changes = server.registry_revision.subscribe();
+    let kind = &resource.kind;
+    let is_served = || {
+        let registry = server.registry.load();
+        let current = registry.get(&kind.group, &kind.version, &kind.plural);
+        current.is_some_and(|current| Arc::ptr_eq(current, &resource))
+    };
+    let change = async { while is_served() && registry_changes.changed().await.is_ok() {} };
+    tokio::select! {
+        () = server.shutdown.cancelled() => {}
+        () = change => {}
     }
 }
