@@ -7,12 +7,12 @@ use crate::audit::RequestRecord;
 use crate::path::{RequestTarget, ResourcePath};
 use crate::query::QueryParams;
 use crate::rbac::{AccessOutcome, AccessRequest, ResourceAccessRequest};
+use crate::request_context::RequestContext;
 use crate::request_verb::requested_verb;
 use crate::selectors::field::FieldSelector;
-use crate::server::ServerState;
+use crate::server_state::ServerState;
 use crate::status::ApiError;
 use crate::user::UserInfo;
-use crate::verbs::context::RequestContext;
 
 /// Checks that the user of a request may do what it asks for.
 ///

@@ -15,7 +15,7 @@ use rdd_apiserver_storage::BackupError;
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::body::ResponseBody;
-use crate::server::ServerState;
+use crate::server_state::ServerState;
 use crate::status::ApiError;
 
 /// The size of the pieces in which a backup is sent, in bytes: large enough that

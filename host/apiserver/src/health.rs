@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::body::ResponseBody;
 use crate::render;
-use crate::server::ServerState;
+use crate::server_state::ServerState;
 use crate::tasks::ServerTask;
 
 /// The Kubernetes version whose behavior the server follows.

@@ -7,7 +7,7 @@ use http::HeaderMap;
 
 use crate::query::decode_segment;
 use crate::rbac::{AUTHENTICATED_GROUP, AccessRequest, ResourceAccessRequest};
-use crate::server::ServerState;
+use crate::server_state::ServerState;
 use crate::status::ApiError;
 use crate::user::{UserInfo, parse_service_account};
 

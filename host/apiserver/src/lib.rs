@@ -28,65 +28,80 @@
 //! - An unsupported request is refused; the server never pretends to support
 //!   it.
 
-mod admission;
-mod authorization;
-mod backup;
-mod impersonation;
-mod open_error;
-mod server;
+// In layers, from the service down: each module uses only those after it, and
+// `tests/module_order.rs` checks that.
+
 mod service;
-mod unread_body;
-mod user;
-mod warnings;
 
-mod decode;
-mod negotiate;
-mod path;
-mod protobuf;
-mod query;
-mod request_span;
-mod request_verb;
+mod server;
 
-mod managed_fields;
-mod meta;
-mod review;
-mod revision;
-mod scale_paths;
-mod selectors;
-mod strategic;
+mod controllers;
+
+mod builtin_resources;
 mod verbs;
 
-mod body;
-mod cause;
-mod compression;
-mod encode;
-mod render;
-mod status;
-mod status_details;
-mod timestamp;
+mod authorization;
 
-mod builtin;
+mod request_context;
+
+mod backup;
 mod discovery;
+mod health;
+mod impersonation;
 mod openapi;
-mod registry;
-mod resource;
+mod review;
+
+mod server_state;
+
+mod server_options;
 
 mod audit;
-mod controller_loop;
-mod crd;
-mod gc;
-mod namespaces;
+mod large_requests;
+mod metrics;
+mod open_error;
 mod policies;
-mod rbac;
-mod records;
-mod system_namespaces;
 mod tasks;
 
+mod registry;
+
+mod request_verb;
+mod resource;
+mod strategy;
+
+mod definition;
+mod rbac;
+mod records;
+mod scale_paths;
+mod versioned_types;
+
+mod admission;
+mod cached_response;
+mod compression;
+mod decode;
+mod render;
+mod request_span;
+mod unread_body;
+
+mod encode;
+mod meta;
+mod negotiate;
+mod protobuf;
+mod revision;
+
+mod path;
+mod query;
+mod selectors;
+mod status;
+mod status_details;
+mod warnings;
+
 mod blocking_work;
-mod health;
-mod large_requests;
+mod body;
+mod cause;
+mod json;
 mod limits;
-mod metrics;
+mod timestamp;
+mod user;
 
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
@@ -104,7 +119,8 @@ pub use rdd_apiserver_storage::{
     SystemClock,
 };
 pub use selectors::{SelectorError, label::LabelSelector};
-pub use server::{ApiServer, ApiServerOptions, back_up, check_backup, restore, set_aside};
+pub use server::{ApiServer, back_up, check_backup, restore, set_aside};
+pub use server_options::ApiServerOptions;
 pub use status::{ApiError, StatusCause};
 pub use tasks::ServerTask;
 pub use user::{TokenAuthenticator, TokenReviewError, UserInfo};

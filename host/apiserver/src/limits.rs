@@ -6,8 +6,6 @@
 
 use serde_json::Value;
 
-use crate::status::ApiError;
-
 /// The maximum size of a request body, in bytes, as in kube-apiserver.
 pub(crate) const MAX_BODY_BYTES: usize = 3 * 1024 * 1024;
 
@@ -147,10 +145,9 @@ impl DocumentBudget {
 /// on the other fields and do not count.
 ///
 /// # Errors
-/// 400 with the limit that the object exceeds.
-pub(crate) fn check(object: &Value) -> Result<(), ApiError> {
+/// The limit that the object exceeds.
+pub(crate) fn check(object: &Value) -> Result<(), LimitError> {
     measure(object, 0, 0, &mut DocumentBudget::default())
-        .map_err(|error| ApiError::bad_request(format!("the object cannot be stored: {error}")))
 }
 
 fn measure(
@@ -188,9 +185,9 @@ mod tests {
     fn depth_values_and_paths_are_limited() {
         assert!(check(&nested(MAX_DEPTH)).is_ok());
         let error = check(&nested(MAX_DEPTH + 1)).unwrap_err();
-        assert!(error.message().contains("100 levels"), "{error:?}");
+        assert!(error.to_string().contains("100 levels"), "{error}");
         assert!(check(&json!(vec![1; MAX_NODES - 1])).is_ok());
-        assert_eq!(check(&json!(vec![1; MAX_NODES])).unwrap_err().code(), 400);
+        assert!(check(&json!(vec![1; MAX_NODES])).is_err());
         let name = "x".repeat(MAX_PATH_BYTES);
         let below = |inner: Value| json!({name.as_str(): inner});
         assert!(check(&below(json!([1]))).is_ok());

@@ -3,9 +3,6 @@
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
-use rdd_apiserver_storage::{Store, StoreMetrics};
-
-use crate::server::ApiServer;
 
 /// The labels of a request. Verbs and status codes are fixed sets.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -31,37 +28,5 @@ impl ApiMetrics {
             code: u32::from(status.as_u16()),
         };
         self.requests.get_or_create(&labels).inc();
-    }
-}
-
-impl ApiServer {
-    /// Returns what the server counts about requests.
-    pub fn metrics(&self) -> &ApiMetrics {
-        &self.0.metrics
-    }
-
-    /// Returns what the store counts about writes.
-    pub fn store_metrics(&self) -> &StoreMetrics {
-        self.store().metrics()
-    }
-
-    /// Returns the number of writes that wait for the store.
-    pub fn queued_writes(&self) -> usize {
-        self.store().queued_writes()
-    }
-
-    /// Returns the number of open watches, those of the server's own controllers
-    /// included.
-    pub fn watch_count(&self) -> usize {
-        self.store().watch_count()
-    }
-
-    /// Returns how many events the slowest watch has not read.
-    pub fn events_behind(&self) -> usize {
-        self.store().events_behind()
-    }
-
-    fn store(&self) -> &Store {
-        &self.0.store
     }
 }

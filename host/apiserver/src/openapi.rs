@@ -1,7 +1,7 @@
 //! `/openapi/v3`: documents that are created when they are first requested and
 //! cached as long as the registry.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use http::{HeaderMap, Response};
@@ -9,16 +9,10 @@ use rdd_apiserver_kinds::ResourceKind;
 use rdd_apiserver_kinds::openapi::{self, CustomResourceSchema};
 
 use crate::body::ResponseBody;
-use crate::discovery::{cached_response, conditional_response};
+use crate::cached_response::{CachedResponse, cached_response, conditional_response};
 use crate::encode;
-use crate::registry::{CachedResponse, ResourceRegistry};
+use crate::registry::{OpenApiCache, ResourceRegistry};
 use crate::status::ApiError;
-
-/// The documents of a registry by location, each created once.
-#[derive(Debug)]
-pub(crate) struct OpenApiCache {
-    by_location: HashMap<String, (String, String, OnceLock<Option<CachedResponse>>)>,
-}
 
 fn documents(registry: &ResourceRegistry) -> &OpenApiCache {
     registry.openapi_documents.get_or_init(|| {

@@ -4,19 +4,17 @@
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
-use bytes::Bytes;
 use rdd_apiserver_kinds::ResourceKind;
 
-use crate::openapi::OpenApiCache;
+use crate::cached_response::CachedResponse;
 use crate::resource::ServedResource;
 
 type Versions = HashMap<String, HashMap<String, Arc<ServedResource>>>;
 
-/// A document and the ETag of its content.
-#[derive(Debug, Clone)]
-pub(crate) struct CachedResponse {
-    pub(crate) body: Bytes,
-    pub(crate) etag: String,
+/// The documents of a registry by location, each created once.
+#[derive(Debug)]
+pub(crate) struct OpenApiCache {
+    pub(crate) by_location: HashMap<String, (String, String, OnceLock<Option<CachedResponse>>)>,
 }
 
 /// The served resources, and the documents that describe them.

@@ -3,17 +3,14 @@
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WARNING};
 use http::{HeaderMap, Response, StatusCode};
-use rdd_apiserver_kinds::table::{self, IncludeObjectPolicy};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::body::ResponseBody;
 use crate::encode;
 use crate::limits;
-use crate::meta;
-use crate::negotiate::{MediaType, ObjectShape, ResponseFormat};
+use crate::negotiate::{MediaType, ResponseFormat};
 use crate::protobuf;
 use crate::status::ApiError;
-use crate::verbs::context::{HandlerResponse, RequestContext, ResponsePayload};
 
 /// Returns a response with the headers that every response has.
 pub(crate) fn response(
@@ -115,65 +112,6 @@ pub(crate) fn add_warnings(headers: &mut HeaderMap, warnings: &[String]) {
             headers.append(WARNING, header);
         }
     }
-}
-
-/// Parses the query parameter `includeObject`.
-///
-/// # Errors
-/// 400 for an unknown value.
-pub(crate) fn include_object(ctx: &RequestContext) -> Result<IncludeObjectPolicy, ApiError> {
-    let value = ctx.query.raw("includeObject").unwrap_or_default();
-    IncludeObjectPolicy::parse(value).map_err(|error| {
-        ApiError::bad_request(format!("Unable to convert to Table as requested: {error}"))
-    })
-}
-
-/// Converts an object to the negotiated shape.
-///
-/// # Errors
-/// 406 if the shape is that of a list.
-pub(crate) fn transform_object(ctx: &RequestContext, object: Value) -> Result<Value, ApiError> {
-    Ok(match ctx.format.shape {
-        ObjectShape::Whole => object,
-        ObjectShape::PartialMetadata => table::partial_object_metadata(&object),
-        ObjectShape::PartialMetadataList => {
-            return Err(ApiError::not_acceptable(
-                "you requested PartialObjectMetadataList, but the requested object is not a list",
-            ));
-        }
-        ObjectShape::Table => {
-            let metadata = json!({"resourceVersion": meta::text(&object, "resourceVersion")});
-            let now = ctx.server.clock.now();
-            ctx.resource
-                .columns
-                .table([&object], metadata, include_object(ctx)?, now, true)
-        }
-    })
-}
-
-/// Encodes the response of a handler.
-///
-/// # Errors
-/// 406 if the shape is that of a list, 500 for a damaged record.
-pub(crate) fn handler_response(
-    ctx: &RequestContext,
-    response: HandlerResponse,
-) -> Result<Response<ResponseBody>, ApiError> {
-    let HandlerResponse { code, payload } = response;
-    let is_verbatim = ctx.format == ResponseFormat::JSON && ctx.resource.is_verbatim();
-    Ok(match payload {
-        ResponsePayload::Plain(plain) => value(code, &plain, ctx.format),
-        ResponsePayload::Record(record) if is_verbatim => {
-            let mut out = encode::with_type_meta(&ctx.resource.type_meta_prefix, &record.value);
-            out.push(b'\n');
-            self::response(code, ctx.format.content_type(), out)
-        }
-        ResponsePayload::Record(record) => {
-            let object = transform_object(ctx, ctx.load(&record)?)?;
-            value(code, &object, ctx.format)
-        }
-        ResponsePayload::Object(object) => value(code, &transform_object(ctx, object)?, ctx.format),
-    })
 }
 
 /// Returns a document that is already encoded.

@@ -2,19 +2,16 @@
 //! and stored, whether it is built in or defined by a
 //! CustomResourceDefinition.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64};
-
 use rdd_apiserver_kinds::ResourceKind;
 use rdd_apiserver_kinds::table::TableColumns;
-use rdd_apiserver_schema::StructuralSchema;
 use rdd_apiserver_schema::names::NameValidator;
 use serde_json::Value;
 
-use crate::builtin::BuiltinStrategy;
 use crate::encode::{self, EncodedObject};
-use crate::managed_fields::VersionedTypes;
-use crate::scale_paths::ScalePaths;
+use crate::records;
+use crate::selectors;
+use crate::strategy::{CustomStrategy, ResourceStrategy};
+use crate::versioned_types::VersionedTypes;
 
 /// A served resource. A change of its definition replaces it as a whole.
 #[derive(Debug)]
@@ -28,40 +25,6 @@ pub(crate) struct ServedResource {
     pub(crate) columns: TableColumns,
     pub(crate) types: VersionedTypes,
     pub(crate) strategy: ResourceStrategy,
-}
-
-/// What depends on the kind of the resource, as an upstream strategy.
-#[derive(Debug)]
-pub(crate) enum ResourceStrategy {
-    Builtin(BuiltinStrategy),
-    Custom(CustomStrategy),
-}
-
-/// The behavior of one version of a CustomResourceDefinition.
-#[derive(Debug)]
-pub(crate) struct CustomStrategy {
-    pub(crate) schema: StructuralSchema,
-    /// The schema of the storage version if that is another version: it
-    /// decides which fields are stored.
-    pub(crate) storage_schema: Option<StructuralSchema>,
-    /// The schema in its original form, for OpenAPI.
-    pub(crate) openapi_schema: Arc<Value>,
-    pub(crate) status: bool,
-    pub(crate) scale: Option<ScalePaths>,
-    /// Field paths without the leading dot.
-    pub(crate) selectable_fields: Vec<String>,
-    /// Whether the definition is being deleted: creates are refused.
-    pub(crate) terminating: AtomicBool,
-    /// The revision of the definition that `terminating` reflects. Stored after
-    /// it: a reader that loads this one first never loads an older
-    /// `terminating`.
-    pub(crate) definition_revision: AtomicU64,
-    /// Whether stored objects are pruned and defaulted when they are read,
-    /// because they may be older than this schema or written through another
-    /// version.
-    pub(crate) normalize_on_read: bool,
-    /// The deprecation warning of this version.
-    pub(crate) deprecation_warning: Option<String>,
 }
 
 impl ServedResource {
@@ -133,7 +96,7 @@ impl ServedResource {
     /// # Errors
     /// Fails if the bytes are not JSON, which means a damaged database.
     pub(crate) fn load(&self, stored: &[u8]) -> Result<Value, serde_json::Error> {
-        let mut object = crate::records::parse(stored)?;
+        let mut object = records::parse(stored)?;
         if let ResourceStrategy::Builtin(builtin) = &self.strategy {
             builtin.convert_from_storage(&mut object);
         }
@@ -187,7 +150,7 @@ impl ServedResource {
     pub(crate) fn field_value(&self, object: &Value, field: &str) -> String {
         match &self.strategy {
             ResourceStrategy::Builtin(builtin) => builtin.field_value(object, field),
-            ResourceStrategy::Custom(_) => crate::selectors::field::field_value(object, field),
+            ResourceStrategy::Custom(_) => selectors::field::field_value(object, field),
         }
     }
 }

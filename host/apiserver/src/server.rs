@@ -1,77 +1,21 @@
-//! The server: its options, its state, and how it opens and closes.
+//! The server: how it opens and closes.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
 use rdd_apiserver_storage::{
-    BackupError, BackupSummary, Clock, HistoryLimits, RestoreOutcome, SetAsideError, Store,
-    StoreOptions, SystemClock, WatchError,
+    BackupError, BackupSummary, RestoreOutcome, SetAsideError, Store, StoreMetrics, StoreOptions,
 };
-use tokio::sync::{Semaphore, watch};
-use tokio_util::sync::CancellationToken;
 
-use crate::admission::AdmissionPolicy;
-use crate::audit::{self, AuditOptions, AuditQueue, ExternalRecord, ExternalRequest, OpenAuditLog};
-use crate::crd;
-use crate::gc;
-use crate::large_requests::LargeRequestLimiter;
+use crate::audit::{self, ExternalRecord, ExternalRequest, OpenAuditLog};
+use crate::controllers;
 use crate::metrics::ApiMetrics;
-use crate::namespaces;
 use crate::open_error::OpenError;
-use crate::policies::{self, PolicySnapshot};
-use crate::rbac::{self, AccessOutcome, AccessRequest, RbacSnapshot};
-use crate::registry::ResourceRegistry;
-use crate::system_namespaces;
-use crate::tasks::{ControllerSet, ServerTask};
-use crate::user::{TokenAuthenticator, UserInfo};
-
-/// The options of [`ApiServer::open`].
-#[derive(Clone)]
-pub struct ApiServerOptions {
-    /// The database file. `None` keeps everything in memory, for tests.
-    pub database: Option<PathBuf>,
-    /// The source of the time, for objects and for the age of the history.
-    pub clock: Arc<dyn Clock>,
-    /// How much history is kept for watches and paged lists.
-    pub history: HistoryLimits,
-    /// The address of the server, `host:port`, that `/api` reports.
-    pub address: String,
-    /// The authenticator for `TokenReview`s. `None` rejects all tokens.
-    pub tokens: Option<Arc<dyn TokenAuthenticator>>,
-    /// The policies that may refuse writes, in the order in which they are
-    /// called.
-    pub admission: Vec<Arc<dyn AdmissionPolicy>>,
-    /// The audit log; `None` writes none.
-    pub audit: Option<AuditOptions>,
-    /// The names of users whom nobody may impersonate, such as the embedder's own.
-    pub reserved_users: Vec<String>,
-}
-
-impl ApiServerOptions {
-    /// Returns the options of a server with a database file.
-    pub fn file(path: impl Into<PathBuf>) -> Self {
-        Self {
-            database: Some(path.into()),
-            ..Self::in_memory()
-        }
-    }
-
-    /// Returns the options of a server that loses all objects when it is
-    /// closed.
-    pub fn in_memory() -> Self {
-        Self {
-            database: None,
-            clock: Arc::new(SystemClock::default()),
-            history: HistoryLimits::default(),
-            address: "127.0.0.1:6443".to_owned(),
-            tokens: None,
-            admission: Vec::new(),
-            audit: None,
-            reserved_users: Vec::new(),
-        }
-    }
-}
+use crate::rbac::{AccessOutcome, AccessRequest};
+use crate::server_options::ApiServerOptions;
+use crate::server_state::ServerState;
+use crate::tasks::ServerTask;
+use crate::user::UserInfo;
 
 /// Renames a damaged database and returns its new path.
 ///
@@ -106,115 +50,6 @@ pub fn check_backup(path: &Path) -> Result<BackupSummary, BackupError> {
 /// See [`BackupError`]. Nothing was changed, unless a file could not be renamed.
 pub fn restore(backup: &Path, database: &Path) -> Result<RestoreOutcome, BackupError> {
     Store::restore(backup, database)
-}
-
-/// The state that all requests and controllers share.
-pub(crate) struct ServerState {
-    pub(crate) store: Store,
-    /// The database file; `None` for a store in memory.
-    pub(crate) database: Option<PathBuf>,
-    /// Of the only backup at a time.
-    pub(crate) backup_permit: Arc<Semaphore>,
-    pub(crate) registry: ArcSwap<ResourceRegistry>,
-    pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) address: String,
-    pub(crate) tokens: Option<Arc<dyn TokenAuthenticator>>,
-    pub(crate) admission: Vec<Arc<dyn AdmissionPolicy>>,
-    pub(crate) audit: Option<AuditQueue>,
-    pub(crate) reserved_users: Vec<String>,
-    /// The roles and bindings in force.
-    pub(crate) rbac: ArcSwap<RbacSnapshot>,
-    /// The revision that `rbac` reflects.
-    pub(crate) rbac_revision: watch::Sender<u64>,
-    /// The ValidatingAdmissionPolicies in force.
-    pub(crate) policies: ArcSwap<PolicySnapshot>,
-    /// The revision up to which `registry` reflects the definitions.
-    pub(crate) registry_revision: watch::Sender<u64>,
-    /// Separate from `large_lists`, so that lists do not wait for writes.
-    pub(crate) large_writes: LargeRequestLimiter,
-    pub(crate) large_lists: LargeRequestLimiter,
-    /// Cancelled when the server shuts down: watches end.
-    pub(crate) shutdown: CancellationToken,
-    pub(crate) controllers: ControllerSet,
-    pub(crate) metrics: ApiMetrics,
-}
-
-impl ServerState {
-    /// Creates the state of a server that serves no resources yet.
-    pub(crate) fn new(
-        store: Store,
-        options: ApiServerOptions,
-        audit: Option<AuditQueue>,
-    ) -> Arc<Self> {
-        let ApiServerOptions {
-            database,
-            clock,
-            history: _,
-            address,
-            tokens,
-            admission,
-            audit: _,
-            reserved_users,
-        } = options;
-        Arc::new(Self {
-            store,
-            database,
-            backup_permit: Arc::new(Semaphore::new(1)),
-            registry: ArcSwap::from_pointee(ResourceRegistry::default()),
-            clock,
-            address,
-            tokens,
-            admission,
-            audit,
-            reserved_users,
-            rbac: ArcSwap::from_pointee(RbacSnapshot::default()),
-            rbac_revision: watch::Sender::new(0),
-            policies: ArcSwap::from_pointee(PolicySnapshot::default()),
-            registry_revision: watch::Sender::new(0),
-            large_writes: LargeRequestLimiter::default(),
-            large_lists: LargeRequestLimiter::default(),
-            shutdown: CancellationToken::new(),
-            controllers: ControllerSet::default(),
-            metrics: ApiMetrics::default(),
-        })
-    }
-
-    async fn start_controllers(self: &Arc<Self>) -> Result<(), WatchError> {
-        let shutdown = || self.controllers.shutdown_token();
-        for (task, controller) in [
-            (
-                ServerTask::DefinitionController,
-                crd::controller::start(self, shutdown()).await?,
-            ),
-            (
-                ServerTask::PolicyController,
-                policies::controller::start(self, shutdown()).await?,
-            ),
-            (
-                ServerTask::RoleController,
-                rbac::controller::start(self, shutdown()).await?,
-            ),
-            (
-                ServerTask::NamespaceController,
-                namespaces::controller::start(self, shutdown())?,
-            ),
-            (
-                ServerTask::GarbageCollector,
-                gc::controller::start(self, shutdown())?,
-            ),
-        ] {
-            self.controllers.supervise(task, controller).await;
-        }
-        Ok(())
-    }
-
-    /// Returns why `task` failed, if it did.
-    pub(crate) fn failure(&self, task: ServerTask) -> Option<String> {
-        match task {
-            ServerTask::StorageWriter => self.store.writer_failure().map(|e| e.to_string()),
-            controller => self.controllers.failure(controller),
-        }
-    }
 }
 
 /// An embedded Kubernetes API server. Cheap to clone: all clones are handles
@@ -289,13 +124,7 @@ impl ApiServer {
             let task = audit::start(log, clock, controllers.shutdown_token());
             controllers.supervise(ServerTask::AuditLog, task).await;
         }
-        system_namespaces::create_missing(&server.0).await?;
-        rbac::bootstrap::reconcile(&server.0).await?;
-        server
-            .0
-            .start_controllers()
-            .await
-            .map_err(OpenError::Controllers)?;
+        controllers::start(&server.0).await?;
         Ok(server)
     }
 
@@ -341,13 +170,43 @@ impl ApiServer {
         self.0.controllers.close().await;
         self.0.store.close().await;
     }
+
+    /// Returns what the server counts about requests.
+    pub fn metrics(&self) -> &ApiMetrics {
+        &self.0.metrics
+    }
+
+    /// Returns what the store counts about writes.
+    pub fn store_metrics(&self) -> &StoreMetrics {
+        self.store().metrics()
+    }
+
+    /// Returns the number of writes that wait for the store.
+    pub fn queued_writes(&self) -> usize {
+        self.store().queued_writes()
+    }
+
+    /// Returns the number of open watches, those of the server's own controllers
+    /// included.
+    pub fn watch_count(&self) -> usize {
+        self.store().watch_count()
+    }
+
+    /// Returns how many events the slowest watch has not read.
+    pub fn events_behind(&self) -> usize {
+        self.store().events_behind()
+    }
+
+    fn store(&self) -> &Store {
+        &self.0.store
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::controller_loop::ControllerError;
     use crate::health;
+    use crate::tasks::ControllerError;
 
     async fn body(response: http::Response<crate::ResponseBody>) -> (u16, String) {
         use http_body_util::BodyExt as _;

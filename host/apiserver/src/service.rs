@@ -19,14 +19,17 @@ use crate::negotiate::{self, EndpointKind, ResponseFormat};
 use crate::path::{self, RequestTarget, ResourcePath};
 use crate::query::QueryParams;
 use crate::registry::ResourceRegistry;
+use crate::request_context::RequestContext;
 use crate::request_span;
 use crate::request_verb::{RequestVerb, requested_verb};
-use crate::server::{ApiServer, ServerState};
+use crate::server::ApiServer;
+use crate::server_state::ServerState;
 use crate::status::ApiError;
 use crate::unread_body::UnreadBody;
 use crate::user::UserInfo;
-use crate::verbs::context::RequestContext;
-use crate::verbs::{collection, create, delete, get, list, patch, scale, update, watch};
+use crate::verbs::{
+    collection, create, delete, get, handler_response, list, patch, scale, update, watch,
+};
 use crate::warnings::WarningRecorder;
 use crate::{
     authorization, backup, compression, discovery, health, impersonation, openapi, render, review,
@@ -73,7 +76,8 @@ where
     let mut body = std::pin::pin!(body);
     let unread = UnreadBody::new(&parts);
     let pending = PendingEvent::new(
-        &server,
+        server.audit.as_ref(),
+        &server.clock,
         &parts,
         query.as_ref().unwrap_or(&no_query),
         // The ID is ASCII.
@@ -353,20 +357,26 @@ async fn dispatch(
     body: &Bytes,
 ) -> Result<Response<ResponseBody>, ApiError> {
     match verb {
-        RequestVerb::Get => render::handler_response(call, get::get(call)?),
+        RequestVerb::Get => handler_response::encode_response(call, get::get(call)?),
         RequestVerb::List => list::list(call),
         RequestVerb::Watch => watch::watch(call),
-        RequestVerb::Create => render::handler_response(call, create::create(call, body).await?),
+        RequestVerb::Create => {
+            handler_response::encode_response(call, create::create(call, body).await?)
+        }
         RequestVerb::Update => {
             let answer = if call.path.subresource.as_deref() == Some("scale") {
                 scale::update(call, body).await?
             } else {
                 update::update(call, body).await?
             };
-            render::handler_response(call, answer)
+            handler_response::encode_response(call, answer)
         }
-        RequestVerb::Patch => render::handler_response(call, patch::patch(call, body).await?),
-        RequestVerb::Delete => render::handler_response(call, delete::delete(call, body).await?),
+        RequestVerb::Patch => {
+            handler_response::encode_response(call, patch::patch(call, body).await?)
+        }
+        RequestVerb::Delete => {
+            handler_response::encode_response(call, delete::delete(call, body).await?)
+        }
         RequestVerb::DeleteCollection => collection::delete_collection(call, body).await,
     }
 }

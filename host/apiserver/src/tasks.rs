@@ -2,12 +2,13 @@
 //! embedder is notified when one fails.
 
 use std::collections::BTreeMap;
+use std::future::Future;
 
+use rdd_apiserver_storage::WatchError;
 use tokio::sync::{Mutex, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-
-use crate::controller_loop::ControllerHandle;
+use tracing::{Instrument as _, info_span};
 
 /// A task that the server needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -52,6 +53,32 @@ impl ServerTask {
             Self::StorageWriter => "storage-writer",
         }
     }
+}
+
+/// The reason why a controller exited before shutdown.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ControllerError {
+    /// The store was closed under the controller.
+    #[error("the store was closed")]
+    StoreClosed,
+    /// The watch ended and cannot be started again.
+    #[error("cannot watch {watched} any longer: {error}")]
+    Watch {
+        /// The watched resources.
+        watched: &'static str,
+        error: WatchError,
+    },
+}
+
+/// A controller that runs until its shutdown token is cancelled.
+pub(crate) type ControllerHandle = JoinHandle<Result<(), ControllerError>>;
+
+/// Spawns a controller's future in the span of its task.
+pub(crate) fn spawn_controller(
+    task: ServerTask,
+    controller: impl Future<Output = Result<(), ControllerError>> + Send + 'static,
+) -> ControllerHandle {
+    tokio::spawn(controller.instrument(info_span!("controller", name = task.name())))
 }
 
 /// The running controllers of one server.
@@ -131,7 +158,6 @@ mod tests {
     use rdd_testkit::PATIENCE;
 
     use super::*;
-    use crate::controller_loop::ControllerError;
 
     #[tokio::test]
     async fn a_controller_that_exits_in_any_way_is_reported_with_its_cause() {

@@ -4,34 +4,38 @@ use std::sync::Arc;
 
 use http::StatusCode;
 use http::request::Parts;
+use rdd_apiserver_storage::Clock;
 
-use super::{AuditEvent, AuditLevel, RequestRecord};
+use super::{AuditEvent, AuditLevel, AuditQueue, RequestRecord};
 use crate::query::QueryParams;
-use crate::server::ServerState;
 
 /// What is learned about a request, and its event if there is an audit log. The event
 /// is queued in any case: if the value is dropped because the client disconnects or
 /// the request panics, the event says so.
 pub(crate) struct PendingEvent {
-    server: Arc<ServerState>,
+    clock: Arc<dyn Clock>,
     record: RequestRecord,
-    event: Option<AuditEvent>,
+    event: Option<(AuditQueue, AuditEvent)>,
 }
 
 impl PendingEvent {
     /// Begins with the arrival of a request.
     pub(crate) fn new(
-        server: &Arc<ServerState>,
+        queue: Option<&AuditQueue>,
+        clock: &Arc<dyn Clock>,
         parts: &Parts,
         query: &QueryParams,
         audit_id: &str,
     ) -> Self {
-        let level = server.audit.as_ref().map(|queue| queue.level);
-        let now = server.clock.now();
+        let keeps_body = queue.is_some_and(|queue| queue.level == AuditLevel::Request);
+        let event = queue.map(|queue| {
+            let event = AuditEvent::of_request(parts, query, audit_id, queue.level, clock.now());
+            (queue.clone(), event)
+        });
         Self {
-            server: Arc::clone(server),
-            record: RequestRecord::new(level == Some(AuditLevel::Request)),
-            event: level.map(|level| AuditEvent::of_request(parts, query, audit_id, level, now)),
+            clock: Arc::clone(clock),
+            record: RequestRecord::new(keeps_body),
+            event,
         }
     }
 
@@ -46,9 +50,9 @@ impl PendingEvent {
     }
 
     fn push(&mut self, status: Option<StatusCode>) {
-        if let (Some(queue), Some(event)) = (&self.server.audit, self.event.take()) {
+        if let Some((queue, event)) = self.event.take() {
             let record = std::mem::take(&mut self.record);
-            queue.push(event.with_response(record, status, self.server.clock.now()));
+            queue.push(event.with_response(record, status, self.clock.now()));
         }
     }
 }

@@ -106,3 +106,17 @@ pub(crate) fn drop_empty_fields(object: &mut Value) {
         });
     });
 }
+
+/// Marks an object as terminating.
+pub(crate) fn mark_terminating(object: &mut Value, now: &str, has_grace_period: bool) {
+    let generation = generation(object);
+    edit(object, |meta| {
+        meta.insert("deletionTimestamp".to_owned(), now.into());
+        if has_grace_period {
+            meta.insert("deletionGracePeriodSeconds".to_owned(), 0.into());
+        }
+        if generation > 0 {
+            meta.insert("generation".to_owned(), (generation + 1).into());
+        }
+    });
+}

@@ -7,11 +7,11 @@ use serde_json::Value;
 
 use super::GROUP;
 use super::request_view::RequestView;
-use super::snapshot::{BindingEntry, PolicyDefinition, PolicyEntry};
+use super::snapshot::{BindingEntry, PolicyDefinition, PolicyEntry, PolicySnapshot};
 use crate::admission::AdmissionRequest;
 use crate::resource::ServedResource;
 use crate::status::{ApiError, StatusCause};
-use crate::verbs::context::RequestContext;
+use crate::warnings::WarningRecorder;
 
 /// A failure that denies a request.
 struct DenialReason {
@@ -26,24 +26,24 @@ struct DenialReason {
 /// 403, 413, or 422 with the message of the first policy that denies the
 /// write. 404 if the namespace of the object does not exist.
 pub(crate) async fn admit(
-    ctx: &RequestContext,
-    request: &AdmissionRequest<'_>,
+    policies: &PolicySnapshot,
+    view: RequestView<'_>,
+    warnings: &WarningRecorder,
 ) -> Result<(), ApiError> {
+    let request = view.request();
     // Policies never decide about themselves: one that denies everything could
     // not be removed.
-    if ctx.server.policies.load().is_empty() || request.group == GROUP {
+    if request.group == GROUP {
         return Ok(());
     }
-    let snapshot = ctx.server.policies.load_full();
-    let view = RequestView::new(ctx, request);
     let mut first: Option<DenialReason> = None;
-    for entry in &snapshot.entries {
+    for entry in &policies.entries {
         // Most requests match no policy, and need nothing else of what follows.
         let Some(matched) = entry.policy.predicate.matched_resource(&view)? else {
             continue;
         };
         let pace = &entry.policy.pace;
-        let denial = pace.run(|| decide(ctx, &view, entry, &matched))?;
+        let denial = pace.run(|| decide(&view, entry, &matched, warnings))?;
         first = first.or(denial);
         tokio::task::yield_now().await;
     }
@@ -68,10 +68,10 @@ fn denied(request: &AdmissionRequest<'_>, denial: DenialReason) -> ApiError {
 /// Returns the first failure of one policy, which matches the request as one for
 /// `matched`, that denies the request.
 fn decide(
-    ctx: &RequestContext,
     view: &RequestView<'_>,
     entry: &PolicyEntry,
     matched: &ServedResource,
+    warnings: &WarningRecorder,
 ) -> Result<Option<DenialReason>, ApiError> {
     let policy = &entry.policy;
     let param_resource = policy
@@ -109,7 +109,7 @@ fn decide(
         for param in &params {
             let report = program.evaluate(&input, param.as_ref());
             for failure in report.failures {
-                let denial = act(ctx, policy, binding, failure);
+                let denial = act(policy, binding, failure, warnings);
                 first = first.or(denial);
             }
             for failure in report.annotation_failures {
@@ -139,13 +139,13 @@ fn collect_params(
 /// Carries out the actions of a binding. Returns the failure if it denies the
 /// request.
 fn act(
-    ctx: &RequestContext,
     policy: &PolicyDefinition,
     binding: &BindingEntry,
     failure: ValidationFailure,
+    warnings: &WarningRecorder,
 ) -> Option<DenialReason> {
     if binding.warns {
-        ctx.warnings.add(format!(
+        warnings.add(format!(
             "Validation failed for ValidatingAdmissionPolicy '{}' with binding '{}': {}",
             policy.name, binding.name, failure.message
         ));

@@ -10,35 +10,49 @@ use serde_json::{Map, Value, json};
 
 use super::user_authorization::UserAuthorization;
 use crate::admission::{AdmissionOperation, AdmissionRequest};
-use crate::namespaces;
-use crate::records;
+use crate::query::QueryParams;
+use crate::rbac::RbacSnapshot;
+use crate::records::{self, NAMESPACE_PREFIX};
 use crate::registry::ResourceRegistry;
-use crate::resource::{ResourceStrategy, ServedResource};
+use crate::resource::ServedResource;
 use crate::selectors::label::LabelSelector;
 use crate::status::ApiError;
-use crate::verbs::context::RequestContext;
-use crate::verbs::scale;
+use crate::strategy::ResourceStrategy;
 
 /// The query parameters that are fields of the options of a write.
 const OPTION_PARAMETERS: [&str; 2] = ["fieldManager", "fieldValidation"];
 
+/// What policies may read of the server.
+pub(crate) struct PolicyState {
+    pub(crate) registry: Arc<ResourceRegistry>,
+    pub(crate) snapshot: StoreSnapshot,
+    pub(crate) rbac: Arc<RbacSnapshot>,
+}
+
 /// A write, with what policies may ask about it.
-pub(super) struct RequestView<'a> {
+pub(crate) struct RequestView<'a> {
     request: &'a AdmissionRequest<'a>,
-    ctx: &'a RequestContext,
+    resource: &'a Arc<ServedResource>,
+    query: &'a QueryParams,
     /// The objects in the form of the request's resource.
     object: Option<Cow<'a, Value>>,
     old_object: Option<Cow<'a, Value>>,
     pub(super) registry: Arc<ResourceRegistry>,
     pub(super) snapshot: StoreSnapshot,
+    rbac: Arc<RbacSnapshot>,
     /// Found when a policy needs them for the first time.
     equivalent_resources: OnceCell<Vec<Arc<ServedResource>>>,
 }
 
 impl<'a> RequestView<'a> {
-    pub(super) fn new(ctx: &'a RequestContext, request: &'a AdmissionRequest<'a>) -> Self {
+    pub(crate) fn new(
+        request: &'a AdmissionRequest<'a>,
+        resource: &'a Arc<ServedResource>,
+        query: &'a QueryParams,
+        state: PolicyState,
+    ) -> Self {
         let scale_paths = if request.subresource == Some("scale") {
-            scale::scale_paths(ctx).ok()
+            resource.custom().and_then(|custom| custom.scale.as_ref())
         } else {
             None
         };
@@ -50,17 +64,23 @@ impl<'a> RequestView<'a> {
         };
         Self {
             request,
-            ctx,
+            resource,
+            query,
             object: shown(request.object),
             old_object: shown(request.old_object),
-            registry: ctx.server.registry.load_full(),
-            snapshot: ctx.server.store.snapshot(),
+            registry: state.registry,
+            snapshot: state.snapshot,
+            rbac: state.rbac,
             equivalent_resources: OnceCell::new(),
         }
     }
 
+    pub(super) fn request(&self) -> &'a AdmissionRequest<'a> {
+        self.request
+    }
+
     pub(super) fn resource(&self) -> &Arc<ServedResource> {
-        &self.ctx.resource
+        self.resource
     }
 
     pub(super) fn name(&self) -> &str {
@@ -101,7 +121,7 @@ impl<'a> RequestView<'a> {
     fn read_namespace(&self, name: &str) -> Result<Value, ApiError> {
         let record = self
             .snapshot
-            .get(&format!("{}{name}", namespaces::KEY_PREFIX))
+            .get(&format!("{}{name}", NAMESPACE_PREFIX))
             .ok_or_else(|| ApiError::not_found("", "namespaces", name))?;
         records::read(record).map_err(|error| ApiError::internal(error.to_string()))
     }
@@ -177,7 +197,7 @@ impl<'a> RequestView<'a> {
     /// Returns what decides for `authorizer`.
     pub(super) fn authorization(&self) -> Arc<UserAuthorization> {
         Arc::new(UserAuthorization {
-            rbac: self.ctx.server.rbac.load_full(),
+            rbac: Arc::clone(&self.rbac),
             user: self.request.user.clone(),
         })
     }
@@ -246,7 +266,7 @@ impl<'a> RequestView<'a> {
             options.insert("dryRun".to_owned(), json!(["All"]));
         }
         for parameter in OPTION_PARAMETERS {
-            if let Some(text) = self.ctx.query.get(parameter) {
+            if let Some(text) = self.query.get(parameter) {
                 options.insert(parameter.to_owned(), text.into());
             }
         }

@@ -12,7 +12,7 @@ use crate::blocking_work::WorkPace;
 /// All policies that have bindings, in the order of their names.
 #[derive(Debug, Default)]
 pub(crate) struct PolicySnapshot {
-    pub(super) entries: Vec<PolicyEntry>,
+    pub(crate) entries: Vec<PolicyEntry>,
 }
 
 impl PolicySnapshot {
@@ -24,27 +24,27 @@ impl PolicySnapshot {
 
 /// A policy with its bindings.
 #[derive(Debug)]
-pub(super) struct PolicyEntry {
-    pub(super) policy: Arc<PolicyDefinition>,
-    pub(super) bindings: Vec<Arc<BindingEntry>>,
+pub(crate) struct PolicyEntry {
+    pub(crate) policy: Arc<PolicyDefinition>,
+    pub(crate) bindings: Vec<Arc<BindingEntry>>,
 }
 
 /// A compiled policy.
 #[derive(Debug)]
-pub(super) struct PolicyDefinition {
-    pub(super) name: String,
-    pub(super) predicate: MatchPredicate,
-    pub(super) param_kind: Option<ParamKind>,
-    pub(super) ignores_errors: bool,
-    pub(super) program: Result<PolicyProgram, ProgramError>,
+pub(crate) struct PolicyDefinition {
+    pub(crate) name: String,
+    pub(crate) predicate: MatchPredicate,
+    pub(crate) param_kind: Option<ParamKind>,
+    pub(crate) ignores_errors: bool,
+    pub(crate) program: Result<PolicyProgram, ProgramError>,
     /// Of evaluations: expressions may take a second.
-    pub(super) pace: WorkPace,
+    pub(crate) pace: WorkPace,
 }
 
 /// The errors of a stored policy that cannot be compiled any longer.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", join(.0))]
-pub(super) struct ProgramError(Vec<FieldError>);
+pub(crate) struct ProgramError(Vec<FieldError>);
 
 fn join(errors: &[FieldError]) -> String {
     let texts: Vec<String> = errors.iter().map(ToString::to_string).collect();
@@ -53,7 +53,7 @@ fn join(errors: &[FieldError]) -> String {
 
 impl PolicyDefinition {
     /// Compiles a stored policy.
-    pub(super) fn compile(name: &str, spec: &Value) -> Self {
+    pub(crate) fn compile(name: &str, spec: &Value) -> Self {
         Self {
             name: name.to_owned(),
             predicate: MatchPredicate::from_resources(&spec["matchConstraints"]),
@@ -67,19 +67,19 @@ impl PolicyDefinition {
 
 /// A binding.
 #[derive(Debug)]
-pub(super) struct BindingEntry {
-    pub(super) name: String,
-    pub(super) policy: String,
-    pub(super) predicate: MatchPredicate,
-    pub(super) params: Option<ParamSelection>,
-    pub(super) denies: bool,
-    pub(super) warns: bool,
-    pub(super) audits: bool,
+pub(crate) struct BindingEntry {
+    pub(crate) name: String,
+    pub(crate) policy: String,
+    pub(crate) predicate: MatchPredicate,
+    pub(crate) params: Option<ParamSelection>,
+    pub(crate) denies: bool,
+    pub(crate) warns: bool,
+    pub(crate) audits: bool,
 }
 
 impl BindingEntry {
     /// Reads a stored binding.
-    pub(super) fn from_spec(name: &str, spec: &Value) -> Self {
+    pub(crate) fn from_spec(name: &str, spec: &Value) -> Self {
         let has_action = |action: &str| {
             spec["validationActions"]
                 .as_array()

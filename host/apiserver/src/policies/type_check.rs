@@ -8,13 +8,14 @@ use serde_json::{Map, Value, json};
 
 use super::params::ParamKind;
 use crate::registry::ResourceRegistry;
-use crate::resource::{ResourceStrategy, ServedResource};
+use crate::resource::ServedResource;
+use crate::strategy::ResourceStrategy;
 
 /// The maximum number of types that a policy is checked with: upstream's limit.
 const MAX_TYPES: usize = 10;
 
 /// Returns `status.typeChecking` of a policy.
-pub(super) fn check(registry: &ResourceRegistry, spec: &Value) -> Value {
+pub(crate) fn check(registry: &ResourceRegistry, spec: &Value) -> Value {
     let types: Vec<MatchedType> = matched_resources(registry, spec)
         .into_iter()
         .take(MAX_TYPES)

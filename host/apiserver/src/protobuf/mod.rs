@@ -20,7 +20,7 @@ use serde_json::Value;
 pub(crate) use self::field_order::OrderedDocument;
 use self::messages::{ENVELOPE, LIST_META, MessageDescriptor};
 use self::reader::{FieldDecodeError, MessageReader};
-use crate::decode::DecodedBody;
+use crate::json::DecodedBody;
 
 /// The first bytes of every body.
 const MAGIC: &[u8] = b"k8s\0";

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use super::ProtobufError;
 use super::messages::{FieldDescriptor, MessageDescriptor, ProtobufType};
 use super::wire::{self, WireError, WireValue};
-use crate::decode::JsonError;
+use crate::json::JsonError;
 use crate::limits::DocumentBudget;
 use crate::timestamp;
 
@@ -225,7 +225,7 @@ impl MessageReader {
                     .unwrap_or_else(|| Vec::<Value>::new().into())
             }
             ProtobufType::Double => match wire_value {
-                WireValue::Fixed64(bits) => crate::decode::number_from_f64(f64::from_bits(bits)),
+                WireValue::Fixed64(bits) => crate::json::number_from_f64(f64::from_bits(bits)),
                 other => return Err(self.fail(FieldDecodeError::NotFixed(other.name()))),
             },
             ProtobufType::Choice(inner) => {
@@ -237,7 +237,7 @@ impl MessageReader {
             ProtobufType::Json => {
                 let bytes = self.bytes(wire_value)?;
                 let raw = self.raw_json(bytes)?;
-                crate::decode::parse_json(raw)
+                crate::json::parse(raw)
                     .map_err(|error| self.fail(error))?
                     .value
             }

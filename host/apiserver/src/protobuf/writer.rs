@@ -96,7 +96,7 @@ fn write_value(out: &mut Vec<u8>, number: u32, kind: &ProtobufType, value: &Valu
         }
         ProtobufType::Json => {
             let mut raw = Vec::new();
-            crate::encode::write(&mut raw, value);
+            crate::json::write(&mut raw, value);
             let mut bytes = Vec::new();
             wire::put_bytes(&mut bytes, 1, &raw);
             wire::put_bytes(out, number, &bytes);

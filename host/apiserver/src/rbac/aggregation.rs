@@ -11,7 +11,7 @@ use crate::selectors::label::LabelSelector;
 const AGGREGATION_RULE: &str = "aggregationRule";
 
 /// Returns whether others provide the rules of a ClusterRole.
-pub(super) fn is_aggregated(role: &Value) -> bool {
+pub(crate) fn is_aggregated(role: &Value) -> bool {
     !selectors_of(role).is_empty()
 }
 
@@ -29,7 +29,7 @@ fn rules_of(role: &Value) -> &[Value] {
 ///
 /// Whatever aggregated roles held before does not count, so two that match each
 /// other keep no rule that no other role has.
-pub(super) fn aggregate(roles: &mut BTreeMap<String, Value>) -> Vec<String> {
+pub(crate) fn aggregate(roles: &mut BTreeMap<String, Value>) -> Vec<String> {
     let all = &*roles;
     let sources: BTreeMap<String, Vec<String>> = all
         .iter()

@@ -10,7 +10,7 @@ use super::rule_entry::{ALL, RuleEntry, has};
 const MAX_SINGLE_RIGHTS: usize = 10_000;
 
 /// Returns the single rights of `requested` that no rule of `held` contains.
-pub(super) fn missing_rights(held: &[RuleEntry], requested: &[RuleEntry]) -> Vec<RuleEntry> {
+pub(crate) fn missing_rights(held: &[RuleEntry], requested: &[RuleEntry]) -> Vec<RuleEntry> {
     let count: usize = requested.iter().map(count_single_rights).sum();
     if count > MAX_SINGLE_RIGHTS {
         return requested.to_vec();
@@ -101,7 +101,7 @@ fn contains_path(list: &[String], path: &str) -> bool {
 }
 
 /// Joins rules that differ in their verbs only, for messages, and sorts them.
-pub(super) fn compact(rules: Vec<RuleEntry>) -> Vec<RuleEntry> {
+pub(crate) fn compact(rules: Vec<RuleEntry>) -> Vec<RuleEntry> {
     let mut verbs_of: BTreeMap<RuleEntry, Vec<String>> = BTreeMap::new();
     for mut rule in rules {
         let verbs = std::mem::take(&mut rule.verbs);

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::spec;
-use crate::server::ServerState;
+use crate::server_state::ServerState;
 use crate::status::{ApiError, StatusCause};
 use crate::user::{TokenReviewError, UserInfo};
 

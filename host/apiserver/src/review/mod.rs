@@ -23,7 +23,7 @@ use crate::meta;
 use crate::negotiate::ResponseFormat;
 use crate::path::ResourcePath;
 use crate::render;
-use crate::server::ServerState;
+use crate::server_state::ServerState;
 use crate::status::ApiError;
 use crate::user::UserInfo;
 

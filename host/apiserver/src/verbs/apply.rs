@@ -3,8 +3,9 @@
 use rdd_apiserver_kinds::go_json;
 use serde_json::{Map, Value, json};
 
-use super::context::{HandlerResponse, RequestContext};
 use super::create;
+use super::handler_response::HandlerResponse;
+use super::managed_fields;
 use super::patch::ensure_name;
 use super::request_object::{self, NormalizeError, NullPolicy};
 use super::scale;
@@ -12,8 +13,8 @@ use super::update::{self, ObjectUpdate, UpdateKind};
 use super::write_options::{FieldValidation, WriteOptions};
 use crate::authorization;
 use crate::decode::{self, YamlError};
-use crate::managed_fields;
 use crate::meta;
+use crate::request_context::RequestContext;
 use crate::status::{ALREADY_EXISTS, ApiError};
 
 /// The type of a scale.

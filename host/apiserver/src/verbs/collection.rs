@@ -3,7 +3,6 @@
 use http::Response;
 use serde_json::Value;
 
-use super::context::RequestContext;
 use super::delete::{self, DeleteOptions};
 use super::list::{self, ListPage};
 use super::predicate::SelectionPredicate;
@@ -11,6 +10,7 @@ use crate::admission::AdmissionOperation;
 use crate::body::ResponseBody;
 use crate::meta;
 use crate::render;
+use crate::request_context::RequestContext;
 use crate::status::ApiError;
 
 /// Number of objects decoded for admission before the task yields.

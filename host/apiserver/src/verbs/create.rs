@@ -1,17 +1,19 @@
 //! `POST`: creates one object.
 
-use rdd_apiserver_storage::{CommitError, RecordChange, RecordGuard, WritePrecondition};
+use rdd_apiserver_storage::{CommitError, RecordChange, WritePrecondition};
 use serde_json::Value;
 
-use super::context::{HandlerResponse, RequestContext, ResponsePayload};
+use super::create_guards::{create_guards, wait_for_all_definitions};
+use super::handler_response::{HandlerResponse, ResponsePayload};
+use super::managed_fields;
 use super::request_object::{self, RequestObject};
 use super::write_options::WriteOptions;
 use crate::admission::AdmissionOperation;
-use crate::limits;
 use crate::meta;
-use crate::resource::ResourceStrategy;
+use crate::request_context::{OPTIMISTIC_LOCK_MESSAGE, RequestContext};
 use crate::status::{ApiError, StatusCause};
-use crate::{managed_fields, namespaces, timestamp};
+use crate::strategy::ResourceStrategy;
+use crate::timestamp;
 
 /// The maximum number of commits for one create. One fails if the generated name
 /// is taken, which five random characters make a matter of one in millions, or
@@ -71,7 +73,7 @@ pub(crate) async fn create_object(
         builtin.kind.add_unowned_fields(&mut object);
     }
     let name = meta::text(&object, "name").to_owned();
-    let mut guards = write_guards(ctx, &name)?;
+    let mut guards = create_guards(ctx, &name)?;
     ctx.check_admission(
         AdmissionOperation::Create,
         &name,
@@ -79,7 +81,7 @@ pub(crate) async fn create_object(
         None,
         options.dry_run,
     )?;
-    limits::check(&object)?;
+    request_object::check_limits(&object)?;
     let causes = request_object::validate(ctx, &object, None);
     if !causes.is_empty() {
         return Err(invalid_object(ctx, &object, causes));
@@ -116,7 +118,9 @@ pub(crate) async fn create_object(
             .await;
         match committed {
             Ok(record) => {
-                ctx.wait_until_in_force(record.revision).await;
+                ctx.server
+                    .wait_until_in_force(&ctx.resource.kind, record.revision)
+                    .await;
                 return Ok(response(ResponsePayload::Record(record)));
             }
             Err(CommitError::Exists(_)) if is_generated => {
@@ -126,9 +130,9 @@ pub(crate) async fn create_object(
             // The namespace or the definition has changed or was deleted.
             Err(CommitError::Guard) => {
                 if !ctx.resource.is_builtin() {
-                    crate::crd::wait_for_all_definitions(ctx).await;
+                    wait_for_all_definitions(ctx).await;
                 }
-                guards = write_guards(ctx, &name)?;
+                guards = create_guards(ctx, &name)?;
             }
             Err(error) => return Err(commit_error(ctx, &name, &error)),
         }
@@ -136,14 +140,6 @@ pub(crate) async fn create_object(
     Err(ApiError::unavailable(
         "every generated name is taken, or the namespace keeps changing; try again",
     ))
-}
-
-/// Returns the guards of a create: its namespace and its definition must not
-/// change before the commit.
-fn write_guards(ctx: &RequestContext, name: &str) -> Result<Vec<RecordGuard>, ApiError> {
-    let namespace = namespaces::namespace_guard(ctx, name)?;
-    let definition = crate::crd::definition_guard(ctx, name)?;
-    Ok(namespace.into_iter().chain(definition).collect())
 }
 
 fn already_exists(ctx: &RequestContext, name: &str) -> ApiError {
@@ -173,7 +169,7 @@ pub(crate) fn invalid_object(
 pub(crate) fn commit_error(ctx: &RequestContext, name: &str, error: &CommitError) -> ApiError {
     match error {
         CommitError::Exists(_) => already_exists(ctx, name),
-        CommitError::Mismatch(_) => ctx.conflict(name, super::context::OPTIMISTIC_LOCK_MESSAGE),
+        CommitError::Mismatch(_) => ctx.conflict(name, OPTIMISTIC_LOCK_MESSAGE),
         CommitError::Missing => ctx.not_found(name),
         CommitError::Closed => ApiError::unavailable("the server is shutting down"),
         CommitError::Full => ApiError::unavailable(error.to_string()),

@@ -4,15 +4,16 @@ use rdd_apiserver_kinds::go_json;
 use rdd_apiserver_storage::{CommitError, RecordChange, WritePrecondition};
 use serde_json::{Value, json};
 
-use super::context::{HandlerResponse, OPTIMISTIC_LOCK_MESSAGE, RequestContext, ResponsePayload};
 use super::create;
+use super::handler_response::{HandlerResponse, ResponsePayload};
 use super::request_object;
 use super::write_options;
 use crate::admission::AdmissionOperation;
 use crate::decode::{self, ExpectedKind};
 use crate::meta;
-use crate::resource::ResourceStrategy;
+use crate::request_context::{OPTIMISTIC_LOCK_MESSAGE, RequestContext};
 use crate::status::{ApiError, StatusCause};
+use crate::strategy::ResourceStrategy;
 
 /// The maximum number of attempts while other writers keep changing the object.
 const MAX_ATTEMPTS: usize = 64;
@@ -307,7 +308,7 @@ pub(crate) async fn delete_object(
                 return Ok(DeleteOutcome::Terminating(live));
             }
             if is_first_delete {
-                mark_terminating(
+                meta::mark_terminating(
                     &mut object,
                     &super::update::current_time(ctx),
                     builtin.is_none_or(|b| b.has_grace_period()),
@@ -330,7 +331,9 @@ pub(crate) async fn delete_object(
         let precondition = WritePrecondition::Revision(record.revision);
         match ctx.server.store.commit(&key, precondition, change).await {
             Ok(committed) => {
-                ctx.wait_until_in_force(committed.revision).await;
+                ctx.server
+                    .wait_until_in_force(&ctx.resource.kind, committed.revision)
+                    .await;
                 let object = ctx.load(&committed)?;
                 return Ok(if is_held {
                     DeleteOutcome::Terminating(object)
@@ -343,20 +346,6 @@ pub(crate) async fn delete_object(
         }
     }
     Err(ctx.conflict(name, OPTIMISTIC_LOCK_MESSAGE))
-}
-
-/// Marks an object as terminating.
-pub(crate) fn mark_terminating(object: &mut Value, now: &str, has_grace_period: bool) {
-    let generation = meta::generation(object);
-    meta::edit(object, |meta| {
-        meta.insert("deletionTimestamp".to_owned(), now.into());
-        if has_grace_period {
-            meta.insert("deletionGracePeriodSeconds".to_owned(), 0.into());
-        }
-        if generation > 0 {
-            meta.insert("generation".to_owned(), (generation + 1).into());
-        }
-    });
 }
 
 fn check_preconditions(

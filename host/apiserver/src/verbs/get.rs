@@ -1,6 +1,7 @@
 //! `GET` of one object.
 
-use super::context::{HandlerResponse, RequestContext, ResponsePayload};
+use super::handler_response::{HandlerResponse, ResponsePayload};
+use crate::request_context::RequestContext;
 use crate::revision;
 use crate::status::ApiError;
 

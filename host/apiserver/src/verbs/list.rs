@@ -12,13 +12,15 @@ use rdd_apiserver_storage::{SnapshotError, StoreSnapshot, StoredRecord};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::context::RequestContext;
+use super::handler_response;
 use super::predicate::SelectionPredicate;
 use crate::body::ResponseBody;
 use crate::encode;
+use crate::json;
 use crate::limits;
 use crate::negotiate::{ObjectShape, ResponseFormat};
 use crate::render;
+use crate::request_context::RequestContext;
 use crate::revision::{self, RevisionPolicy};
 use crate::status::ApiError;
 
@@ -312,9 +314,13 @@ pub(crate) fn list_value(
         }
         ObjectShape::Table => {
             let now = ctx.server.clock.now();
-            ctx.resource
-                .columns
-                .table(&objects, metadata, render::include_object(ctx)?, now, true)
+            ctx.resource.columns.table(
+                &objects,
+                metadata,
+                handler_response::include_object(ctx)?,
+                now,
+                true,
+            )
         }
         ObjectShape::PartialMetadataList => table::partial_object_metadata_list(&objects, metadata),
         ObjectShape::PartialMetadata => {
@@ -337,7 +343,7 @@ fn concatenate_stored(ctx: &RequestContext, page: &ListPage) -> ResponseBody {
     let mut chunks = VecDeque::new();
     let mut chunk = encode::type_meta_prefix(&kind.api_version(), &kind.list_kind);
     chunk.extend_from_slice(b"\"metadata\":");
-    encode::write(&mut chunk, &list_metadata(ctx, page));
+    json::write(&mut chunk, &list_metadata(ctx, page));
     chunk.extend_from_slice(b",\"items\":[");
     for (index, record) in page.records.iter().enumerate() {
         if index > 0 {

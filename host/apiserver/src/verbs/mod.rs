@@ -1,7 +1,5 @@
 //! The verbs on resources: one handler for each, and what they share.
 
-pub(crate) mod context;
-
 mod apply;
 pub(crate) mod collection;
 pub(crate) mod create;
@@ -13,6 +11,11 @@ pub(crate) mod scale;
 pub(crate) mod update;
 pub(crate) mod watch;
 
-pub(crate) mod predicate;
-pub(crate) mod request_object;
-pub(crate) mod write_options;
+mod admission_chain;
+mod create_guards;
+pub(crate) mod handler_response;
+pub(crate) mod managed_fields;
+mod predicate;
+mod request_object;
+mod strategic;
+mod write_options;

@@ -5,17 +5,19 @@ use rdd_apiserver_kinds::go_json;
 use serde_json::{Map, Value};
 
 use super::apply::apply;
-use super::context::{HandlerResponse, RequestContext};
+use super::handler_response::HandlerResponse;
+use super::managed_fields;
 use super::request_object::{self, NormalizeError, NullPolicy};
 use super::scale;
+use super::strategic;
 use super::update::{self, ObjectUpdate, UpdateKind};
 use super::write_options::{FieldValidation, WriteOptions};
 use crate::decode;
-use crate::managed_fields;
+use crate::json;
 use crate::meta;
-use crate::resource::ResourceStrategy;
+use crate::request_context::RequestContext;
 use crate::status::{ApiError, StatusCause};
-use crate::strategic;
+use crate::strategy::ResourceStrategy;
 
 /// The kind of a patch, by its media type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,7 +65,7 @@ pub(crate) async fn patch(ctx: &RequestContext, body: &[u8]) -> Result<HandlerRe
     if kind == PatchKind::StrategicMergePatch {
         return strategic_merge_patch(ctx, body, &options).await;
     }
-    let document = decode::parse_json(body)
+    let document = json::parse(body)
         .map_err(|error| ApiError::bad_request(format!("error decoding patch: {error}")))?;
     let patch = document.value;
     let patched = |document: &Value| {
@@ -89,8 +91,7 @@ async fn strategic_merge_patch(
     body: &[u8],
     options: &WriteOptions,
 ) -> Result<HandlerResponse, ApiError> {
-    let document =
-        decode::parse_json(body).map_err(|error| ApiError::bad_request(error.to_string()))?;
+    let document = json::parse(body).map_err(|error| ApiError::bad_request(error.to_string()))?;
     // Null is an empty patch.
     let empty = Value::Object(Map::new());
     let sent = match &document.value {

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::context::RequestContext;
+use crate::request_context::RequestContext;
 use crate::resource::ServedResource;
 use crate::selectors::field::FieldSelector;
 use crate::selectors::label::LabelSelector;

@@ -6,15 +6,16 @@ use rdd_apiserver_kinds::builtin::BuiltinKind;
 use rdd_apiserver_kinds::{ResourceKind, builtin, go_json};
 use serde_json::{Map, Value};
 
-use super::context::RequestContext;
 use super::write_options::FieldValidation;
-use crate::decode::{self, DecodeError, DecodedBody, ExpectedKind, JsonError};
+use crate::decode::{self, DecodeError, ExpectedKind};
 use crate::encode::EncodedObject;
+use crate::json::{DecodedBody, JsonError};
 use crate::limits;
 use crate::meta;
 use crate::meta::object_meta::ObjectMetaError;
-use crate::resource::ResourceStrategy;
+use crate::request_context::RequestContext;
 use crate::status::{ApiError, StatusCause};
+use crate::strategy::ResourceStrategy;
 
 /// A decoded object, with the errors that strict field validation reports.
 pub(crate) struct RequestObject {
@@ -411,4 +412,13 @@ pub(crate) fn validate(ctx: &RequestContext, new: &Value, old: Option<&Value>) -
         causes.extend(builtin.validate(new, old, ctx.path.subresource.as_deref()));
     }
     causes
+}
+
+/// Checks the limits of an object before it is stored.
+///
+/// # Errors
+/// 400 with the limit that the object exceeds.
+pub(super) fn check_limits(object: &Value) -> Result<(), ApiError> {
+    limits::check(object)
+        .map_err(|error| ApiError::bad_request(format!("the object cannot be stored: {error}")))
 }

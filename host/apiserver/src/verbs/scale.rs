@@ -3,12 +3,13 @@
 
 use serde_json::Value;
 
-use super::context::{HandlerResponse, RequestContext, ResponsePayload};
+use super::handler_response::{HandlerResponse, ResponsePayload};
 use super::request_object;
 use super::update::{self, ObjectUpdate, UpdateKind};
 use super::write_options::WriteOptions;
 use crate::decode;
 use crate::meta;
+use crate::request_context::RequestContext;
 use crate::scale_paths::ScalePaths;
 use crate::status::ApiError;
 

@@ -6,16 +6,17 @@ use std::sync::Arc;
 use rdd_apiserver_storage::{CommitError, RecordChange, StoredRecord, WritePrecondition};
 use serde_json::Value;
 
-use super::context::{HandlerResponse, OPTIMISTIC_LOCK_MESSAGE, RequestContext, ResponsePayload};
 use super::create;
+use super::handler_response::{HandlerResponse, ResponsePayload};
+use super::managed_fields;
 use super::request_object::{self, RequestObject};
 use super::write_options::WriteOptions;
 use crate::admission::AdmissionOperation;
-use crate::limits;
 use crate::meta;
-use crate::resource::ResourceStrategy;
+use crate::request_context::{OPTIMISTIC_LOCK_MESSAGE, RequestContext};
 use crate::status::{ApiError, StatusCause};
-use crate::{authorization, managed_fields, records, timestamp};
+use crate::strategy::ResourceStrategy;
+use crate::{authorization, records, timestamp};
 
 /// The maximum number of attempts while other writers keep changing the object.
 const MAX_ATTEMPTS: usize = 64;
@@ -116,7 +117,7 @@ pub(crate) async fn guaranteed_update(
         restore_deletion_time(&mut object, &live);
         update_generation(ctx, &mut object, &live);
         meta::drop_empty_fields(&mut object);
-        limits::check(&object)?;
+        request_object::check_limits(&object)?;
         let causes = request_object::validate(ctx, &object, Some(&live));
         if !causes.is_empty() {
             return Err(create::invalid_object(ctx, &object, causes));
@@ -158,7 +159,9 @@ pub(crate) async fn guaranteed_update(
         let precondition = WritePrecondition::Revision(record.revision);
         match ctx.server.store.commit(&key, precondition, change).await {
             Ok(committed) => {
-                ctx.wait_until_in_force(committed.revision).await;
+                ctx.server
+                    .wait_until_in_force(&ctx.resource.kind, committed.revision)
+                    .await;
                 return Ok(response(if is_removed {
                     ResponsePayload::Object(object)
                 } else {
@@ -225,7 +228,7 @@ fn check_resource_version(
 /// Returns the key that kube-apiserver has for the object, which its messages name.
 fn storage_key(ctx: &RequestContext) -> String {
     let kind = &ctx.resource.kind;
-    let has_group = !ctx.resource.is_builtin() || kind.group == crate::crd::GROUP;
+    let has_group = !ctx.resource.is_builtin() || kind.group == crate::definition::GROUP;
     let group = if has_group {
         format!("{}/", kind.group)
     } else {

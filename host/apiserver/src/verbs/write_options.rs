@@ -1,10 +1,7 @@
 //! Query parameters of writes: dry run, field manager, field validation.
 
-use super::context::RequestContext;
+use crate::request_context::{FIELD_MANAGER_MAX_LENGTH, RequestContext};
 use crate::status::{ApiError, StatusCause};
-
-/// The maximum length of a field manager's name, in bytes.
-pub(crate) const FIELD_MANAGER_MAX_LENGTH: usize = 128;
 
 /// How a write treats unknown and duplicate fields (`fieldValidation`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

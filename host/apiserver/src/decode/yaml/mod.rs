@@ -14,7 +14,7 @@ use serde_saphyr::granit_parser::{Event, Parser, ScalarStyle, Span};
 
 use self::error::ErrorPlace;
 pub(crate) use self::error::YamlError;
-use super::DecodedBody;
+use crate::json::{self, DecodedBody};
 use crate::limits::{self, DocumentBudget};
 
 /// The end of the message for a duplicate key.
@@ -278,7 +278,7 @@ fn resolve_scalar(text: &str) -> Result<Value, YamlError> {
     if is_float(&digits)
         && let Ok(number) = digits.parse::<f64>()
     {
-        return Ok(super::number_from_f64(number));
+        return Ok(json::number_from_f64(number));
     }
     if matches!(
         digits.trim_start_matches(['+', '-']),

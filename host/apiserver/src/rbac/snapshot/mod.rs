@@ -119,7 +119,7 @@ impl std::fmt::Display for SubjectPredicate {
 
 impl RbacSnapshot {
     /// Adds a stored object of the plural `resource`.
-    pub(super) fn insert(&mut self, resource: &str, object: &Value) {
+    pub(crate) fn insert(&mut self, resource: &str, object: &Value) {
         let name = meta::text(object, "name").to_owned();
         let namespace = meta::text(object, "namespace").to_owned();
         match resource {

@@ -13,11 +13,12 @@ use rdd_apiserver_storage::WatchError;
 use self::options::WatchStart;
 use self::watch_encoder::WatchEncoder;
 use self::watch_server::WatchServer;
-use super::context::RequestContext;
+use super::handler_response;
 use super::predicate::SelectionPredicate;
 use crate::body::ResponseBody;
 use crate::negotiate::{self, MediaType};
 use crate::render;
+use crate::request_context::RequestContext;
 use crate::status::ApiError;
 
 /// `GET` of a collection with `watch=true`.
@@ -37,7 +38,7 @@ pub(crate) fn watch(ctx: &RequestContext) -> Result<Response<ResponseBody>, ApiE
         predicate,
         shape: ctx.format.shape,
         media: ctx.format.media,
-        include_object: render::include_object(ctx)?,
+        include_object: handler_response::include_object(ctx)?,
         send_columns: true,
     };
     let mut watch_server = WatchServer::new(encoder, options.timeout, options.sends_bookmarks);

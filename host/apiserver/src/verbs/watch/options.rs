@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use crate::request_context::RequestContext;
 use crate::status::{ApiError, StatusCause};
-use crate::verbs::context::RequestContext;
 
 /// A watch without `timeoutSeconds` lasts between this and twice as long.
 const MIN_TIMEOUT: Duration = Duration::from_secs(30 * 60);

@@ -8,11 +8,12 @@ use rdd_apiserver_storage::{EventKind, StoreEvent, StoredRecord};
 use serde_json::{Map, Value, json};
 
 use crate::encode;
+use crate::json;
 use crate::meta;
 use crate::negotiate::{MediaType, ObjectShape};
 use crate::protobuf;
 use crate::resource::ServedResource;
-use crate::server::ServerState;
+use crate::server_state::ServerState;
 use crate::status::ApiError;
 use crate::verbs::predicate::SelectionPredicate;
 
@@ -230,7 +231,7 @@ impl WatchEncoder {
                 .into();
         }
         let mut out = Vec::with_capacity(1024);
-        encode::write(&mut out, &json!({"type": kind, "object": object}));
+        json::write(&mut out, &json!({"type": kind, "object": object}));
         out.push(b'\n');
         out.into()
     }

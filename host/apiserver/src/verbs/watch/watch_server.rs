@@ -12,7 +12,7 @@ use tokio::time::{Instant, Sleep};
 
 use super::watch_encoder::WatchEncoder;
 use crate::resource::ServedResource;
-use crate::server::ServerState;
+use crate::server_state::ServerState;
 use crate::status::ApiError;
 
 /// Time between bookmarks, for clients that request them.
