@@ -28,8 +28,16 @@ def is_page_before_nothing(operation: dict, found: list) -> bool:
 
 
 def is_given_up(operation: dict, found: list) -> bool:
-    messages = [theirs for path, theirs, ours in found if path == "body.message" and ours == "<absent>"]
-    return operation["verb"] == "apply" and any(NULL_AFTER_APPLY.search(message) for message in messages)
+    if operation["verb"] != "apply":
+        return False
+    values = {path: (theirs, ours) for path, theirs, ours in found}
+    message, absent = values.get("body.message", ("", ""))
+    if absent == "<absent>":
+        return NULL_AFTER_APPLY.search(message) is not None
+    # There is another error beside it.
+    theirs, ours = values.get("body.details.causes", ([], []))
+    others = [cause for cause in theirs if not NULL_AFTER_APPLY.search(cause["message"])]
+    return set(values) == {"body.message", "body.details.causes"} and len(others) < len(theirs) and others == ours
 
 
 def is_part_of_errors(operation: dict, found: list) -> bool:

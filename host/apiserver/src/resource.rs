@@ -8,9 +8,9 @@ use rdd_apiserver_schema::names::NameValidator;
 use serde_json::Value;
 
 use crate::encode::{self, EncodedObject};
+use crate::meta;
 use crate::records;
-use crate::selectors;
-use crate::strategy::{CustomStrategy, ResourceStrategy};
+use crate::strategy::{CustomStrategy, ResourceStrategy, RestStrategy};
 use crate::versioned_types::VersionedTypes;
 
 /// A served resource. A change of its definition replaces it as a whole.
@@ -51,12 +51,8 @@ impl ServedResource {
         matches!(self.strategy, ResourceStrategy::Builtin(_))
     }
 
-    /// Returns whether an update without a resource version replaces any version.
-    pub(crate) fn allows_unconditional_update(&self) -> bool {
-        match &self.strategy {
-            ResourceStrategy::Builtin(builtin) => builtin.kind.allow_unconditional_update,
-            ResourceStrategy::Custom(_) => false,
-        }
+    pub(crate) fn strategy(&self) -> &dyn RestStrategy {
+        self.strategy.as_dyn()
     }
 
     pub(crate) fn custom(&self) -> Option<&CustomStrategy> {
@@ -85,10 +81,7 @@ impl ServedResource {
     /// Returns whether stored bytes are sent unchanged, apart from the type that
     /// is written before them.
     pub(crate) fn is_verbatim(&self) -> bool {
-        match &self.strategy {
-            ResourceStrategy::Builtin(builtin) => builtin.is_verbatim(),
-            ResourceStrategy::Custom(custom) => !custom.normalize_on_read,
-        }
+        self.strategy().is_verbatim()
     }
 
     /// Reads a stored object as an object of this version.
@@ -97,61 +90,27 @@ impl ServedResource {
     /// Fails if the bytes are not JSON, which means a damaged database.
     pub(crate) fn load(&self, stored: &[u8]) -> Result<Value, serde_json::Error> {
         let mut object = records::parse(stored)?;
-        if let ResourceStrategy::Builtin(builtin) = &self.strategy {
-            builtin.convert_from_storage(&mut object);
-        }
-        if let Some(root) = object.as_object_mut() {
-            root.insert("apiVersion".to_owned(), self.kind.api_version().into());
-            root.insert("kind".to_owned(), self.kind.kind.as_str().into());
-        }
-        match &self.strategy {
-            ResourceStrategy::Custom(custom) if custom.normalize_on_read => {
-                custom.schema.prune(&mut object);
-                custom.schema.apply_defaults(&mut object);
-            }
-            ResourceStrategy::Custom(_) | ResourceStrategy::Builtin(_) => {}
-        }
+        self.strategy().convert_from_storage(&mut object);
+        meta::set_field(
+            &mut object,
+            "apiVersion",
+            Some(self.kind.api_version().into()),
+        );
+        meta::set_field(&mut object, "kind", Some(self.kind.kind.as_str().into()));
         Ok(object)
     }
 
     /// Returns an object in the form in which it is stored.
     pub(crate) fn storable(&self, object: &Value) -> EncodedObject {
-        let stored = match &self.strategy {
-            ResourceStrategy::Builtin(builtin) => builtin.to_storage(object),
-            ResourceStrategy::Custom(custom) => custom.storage_schema.as_ref().map(|schema| {
-                let mut pruned = object.clone();
-                schema.prune(&mut pruned);
-                pruned
-            }),
-        };
+        let stored = self.strategy().to_storage(object);
         EncodedObject::new(stored.as_ref().unwrap_or(object))
     }
 
     /// Returns whether field selectors can use the field.
     pub(crate) fn is_selectable(&self, field: &str) -> bool {
-        if field == "metadata.name" || (field == "metadata.namespace" && self.kind.namespaced) {
-            return true;
-        }
-        match &self.strategy {
-            ResourceStrategy::Builtin(builtin) => builtin.is_selectable(field),
-            ResourceStrategy::Custom(custom) => custom.selectable_fields.iter().any(|f| f == field),
-        }
-    }
-
-    /// Returns the error message for a field that is not selectable.
-    pub(crate) fn unknown_field_message(&self, field: &str) -> String {
-        match &self.strategy {
-            ResourceStrategy::Builtin(builtin) => builtin.unknown_field_message(field),
-            ResourceStrategy::Custom(_) => format!("field label not supported: {field}"),
-        }
-    }
-
-    /// Returns the value of a selectable field.
-    pub(crate) fn field_value(&self, object: &Value, field: &str) -> String {
-        match &self.strategy {
-            ResourceStrategy::Builtin(builtin) => builtin.field_value(object, field),
-            ResourceStrategy::Custom(_) => selectors::field::field_value(object, field),
-        }
+        field == "metadata.name"
+            || (field == "metadata.namespace" && self.kind.namespaced)
+            || self.strategy().is_selectable(field)
     }
 }
 

@@ -307,12 +307,8 @@ where
         let format = negotiate::document_format(&call.headers, &call.query);
         render::error(&error, format)
     });
-    if let Some(warning) = call
-        .resource
-        .custom()
-        .and_then(|custom| custom.deprecation_warning.clone())
-    {
-        call.warnings.add(warning);
+    if let Some(warning) = call.resource.strategy().deprecation_warning() {
+        call.warnings.add(warning.to_owned());
     }
     render::add_warnings(response.headers_mut(), &call.warnings.take());
     Ok(response)

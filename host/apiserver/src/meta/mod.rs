@@ -107,6 +107,20 @@ pub(crate) fn drop_empty_fields(object: &mut Value) {
     });
 }
 
+/// Sets a top-level field; `None` removes it.
+pub(crate) fn set_field(object: &mut Value, key: &str, value: Option<Value>) {
+    if let Some(root) = object.as_object_mut() {
+        match value {
+            Some(value) => {
+                root.insert(key.to_owned(), value);
+            }
+            None => {
+                root.remove(key);
+            }
+        }
+    }
+}
+
 /// Marks an object as terminating.
 pub(crate) fn mark_terminating(object: &mut Value, now: &str, has_grace_period: bool) {
     let generation = generation(object);

@@ -17,7 +17,6 @@ use crate::registry::ResourceRegistry;
 use crate::resource::ServedResource;
 use crate::selectors::label::LabelSelector;
 use crate::status::ApiError;
-use crate::strategy::ResourceStrategy;
 
 /// The query parameters that are fields of the options of a write.
 const OPTION_PARAMETERS: [&str; 2] = ["fieldManager", "fieldValidation"];
@@ -276,14 +275,11 @@ impl<'a> RequestView<'a> {
 
 /// Converts an object to an equivalent resource.
 fn convert(own: &ServedResource, other: &ServedResource, object: &Value) -> Value {
-    let mut converted = match (&own.strategy, &other.strategy) {
-        (ResourceStrategy::Builtin(own), ResourceStrategy::Builtin(other)) => {
-            let mut stored = own.to_storage(object).unwrap_or_else(|| object.clone());
-            other.convert_from_storage(&mut stored);
-            stored
-        }
-        _ => object.clone(),
-    };
+    let mut converted = object.clone();
+    if own.is_builtin() && other.is_builtin() {
+        converted = own.strategy().to_storage(object).unwrap_or(converted);
+        other.strategy().convert_from_storage(&mut converted);
+    }
     if let Some(fields) = converted.as_object_mut() {
         fields.insert("apiVersion".to_owned(), other.kind.api_version().into());
         fields.insert("kind".to_owned(), other.kind.kind.as_str().into());

@@ -1,10 +1,12 @@
 //! The strategy of built-in kinds: the descriptions from
 //! `rdd-apiserver-kinds`, and the few rules that need the server.
 
-use rdd_apiserver_kinds::builtin::{BuiltinKind, DecodeError};
+use rdd_apiserver_kinds::builtin::BuiltinKind;
 use serde_json::Value;
 
+use super::{NormalizeError, NullPolicy, RestStrategy};
 use crate::definition;
+use crate::meta;
 use crate::status::{ApiError, StatusCause};
 
 /// The namespaces that cannot be deleted.
@@ -25,10 +27,6 @@ enum KindRole {
     Definition,
 }
 
-fn causes(errors: Vec<rdd_apiserver_schema::FieldError>) -> Vec<StatusCause> {
-    errors.iter().map(StatusCause::from).collect()
-}
-
 impl BuiltinStrategy {
     pub(crate) fn new(kind: &'static BuiltinKind) -> Self {
         let role = match (kind.kind.group.as_str(), kind.kind.plural.as_str()) {
@@ -38,97 +36,27 @@ impl BuiltinStrategy {
         };
         Self { kind, role }
     }
+}
 
-    /// Returns whether objects are stored in the form in which they are sent.
-    pub(crate) fn is_verbatim(&self) -> bool {
-        self.kind.is_stored_as_served()
-    }
-
-    /// Converts an object from the stored form, in place.
-    pub(crate) fn convert_from_storage(&self, object: &mut Value) {
-        if !self.is_verbatim() {
-            *object = self.kind.from_storage(object.take());
-        }
-    }
-
-    /// Returns the stored form of an object, or `None` if it is the same.
-    pub(crate) fn to_storage(&self, object: &Value) -> Option<Value> {
-        (!self.is_verbatim()).then(|| self.kind.to_storage(object.clone()))
-    }
-
-    /// Returns whether field selectors can use the field.
-    pub(crate) fn is_selectable(&self, field: &str) -> bool {
-        self.kind.field(field, &Value::Null).is_some()
-    }
-
-    /// Returns the error message for a field that is not selectable.
-    pub(crate) fn unknown_field_message(&self, field: &str) -> String {
-        self.kind.unknown_field_message(field)
-    }
-
-    pub(crate) fn field_value(&self, object: &Value, field: &str) -> String {
-        self.kind.field(field, object).unwrap_or_default()
-    }
-
-    /// Decodes an object from a client, in place. Returns the unknown fields.
-    ///
-    /// # Errors
-    /// A field has the wrong type.
-    pub(crate) fn decode(&self, object: &mut Value) -> Result<Vec<String>, DecodeError> {
-        self.kind.decode(object)
-    }
-
-    pub(crate) fn validate(
+impl RestStrategy for BuiltinStrategy {
+    fn normalize(
         &self,
-        new: &Value,
-        old: Option<&Value>,
-        subresource: Option<&str>,
-    ) -> Vec<StatusCause> {
-        causes(match (old, subresource) {
-            (None, _) => self.kind.validate_create(new),
-            (Some(old), Some("status")) => self.kind.validate_status(new, old),
-            (Some(old), _) => self.kind.validate_update(new, old),
-        })
+        object: &mut Value,
+        _nulls: NullPolicy,
+    ) -> Result<Vec<String>, NormalizeError> {
+        Ok(self.kind.decode(object)?)
     }
 
-    pub(crate) fn warnings(&self, object: &Value) -> Vec<String> {
-        self.kind.warnings(object)
-    }
-
-    pub(crate) fn allows_create_on_update(&self) -> bool {
-        self.kind.allow_create_on_update
-    }
-
-    /// Returns whether finalizers in `spec`, which only namespaces have, keep a
-    /// terminating object.
-    pub(crate) fn has_spec_finalizers(&self, object: &Value) -> bool {
-        self.role == KindRole::Namespace
-            && object
-                .pointer("/spec/finalizers")
-                .and_then(Value::as_array)
-                .is_some_and(|finalizers| !finalizers.is_empty())
-    }
-
-    /// Returns whether writes to the main resource ignore the status.
-    pub(crate) fn has_status_subresource(&self) -> bool {
-        self.kind.kind.subresource("status").is_some()
-    }
-
-    pub(crate) fn prepare_create(&self, object: &mut Value) {
+    fn prepare_for_create(&self, object: &mut Value) {
         self.kind.prepare_create(object);
         if self.kind.has_generation {
-            crate::meta::edit(object, |meta| {
+            meta::edit(object, |meta| {
                 meta.insert("generation".to_owned(), 1.into());
             });
         }
     }
 
-    pub(crate) fn prepare_update(
-        &self,
-        object: &mut Value,
-        live: &Value,
-        subresource: Option<&str>,
-    ) {
+    fn prepare_for_update(&self, object: &mut Value, live: &Value, subresource: Option<&str>) {
         match subresource {
             Some("status") => self.kind.prepare_status(object, live),
             Some("finalize") => self.kind.prepare_finalize(object, live),
@@ -136,29 +64,72 @@ impl BuiltinStrategy {
         }
     }
 
-    pub(crate) fn tracks_generation(&self) -> bool {
+    fn validate(
+        &self,
+        new: &Value,
+        old: Option<&Value>,
+        subresource: Option<&str>,
+    ) -> Vec<StatusCause> {
+        let errors = match (old, subresource) {
+            (None, _) => self.kind.validate_create(new),
+            (Some(old), Some("status")) => self.kind.validate_status(new, old),
+            (Some(old), _) => self.kind.validate_update(new, old),
+        };
+        let mut causes = match self.kind.requires_qualified_finalizers {
+            true => meta::validate::validate_qualified_finalizers(new),
+            false => Vec::new(),
+        };
+        causes.extend(errors.iter().map(StatusCause::from));
+        causes
+    }
+
+    fn warnings(&self, object: &Value) -> Vec<String> {
+        self.kind.warnings(object)
+    }
+
+    fn canonicalize(&self, object: &mut Value) {
+        self.kind.prepare_storage(object);
+    }
+
+    fn add_unowned_fields(&self, object: &mut Value) {
+        self.kind.add_unowned_fields(object);
+    }
+
+    fn allow_create_on_update(&self) -> bool {
+        self.kind.allow_create_on_update
+    }
+
+    fn allow_unconditional_update(&self) -> bool {
+        self.kind.allow_unconditional_update
+    }
+
+    fn has_status_subresource(&self) -> bool {
+        self.kind.kind.subresource("status").is_some()
+    }
+
+    fn tracks_generation(&self) -> bool {
         self.kind.has_generation
     }
 
-    pub(crate) fn delete_returns_object(&self) -> bool {
+    fn returns_deleted_object(&self) -> bool {
         self.kind.return_deleted_object
     }
 
-    pub(crate) fn check_deletable(&self, name: &str) -> Result<(), ApiError> {
+    fn check_deletable(&self, name: &str) -> Result<(), ApiError> {
         if self.role == KindRole::Namespace && PROTECTED_NAMESPACES.contains(&name) {
+            let message = "this namespace may not be deleted";
             return Err(ApiError::forbidden(
                 "",
                 "namespaces",
                 name,
-                "this namespace may not be deleted",
+                message,
                 Vec::new(),
             ));
         }
         Ok(())
     }
 
-    /// Changes an object whose deletion begins.
-    pub(crate) fn prepare_delete(&self, object: &mut Value, now: &str) {
+    fn prepare_for_delete(&self, object: &mut Value, now: &str) {
         match self.role {
             KindRole::Namespace => {
                 if let Some(status) = object.pointer_mut("/status").and_then(Value::as_object_mut) {
@@ -170,8 +141,46 @@ impl BuiltinStrategy {
         }
     }
 
-    /// Returns whether a terminating object has a grace period.
-    pub(crate) fn has_grace_period(&self) -> bool {
+    fn has_grace_period(&self) -> bool {
         self.role == KindRole::Plain
+    }
+
+    /// Namespaces have finalizers in `spec` as well.
+    fn is_held(&self, object: &Value) -> bool {
+        self.role == KindRole::Namespace
+            && object
+                .pointer("/spec/finalizers")
+                .and_then(Value::as_array)
+                .is_some_and(|finalizers| !finalizers.is_empty())
+    }
+
+    fn merge_schema(&self) -> Option<&Value> {
+        Some(self.kind.schema())
+    }
+
+    fn is_verbatim(&self) -> bool {
+        self.kind.is_stored_as_served()
+    }
+
+    fn convert_from_storage(&self, object: &mut Value) {
+        if !self.is_verbatim() {
+            *object = self.kind.from_storage(object.take());
+        }
+    }
+
+    fn to_storage(&self, object: &Value) -> Option<Value> {
+        (!self.is_verbatim()).then(|| self.kind.to_storage(object.clone()))
+    }
+
+    fn is_selectable(&self, field: &str) -> bool {
+        self.kind.field(field, &Value::Null).is_some()
+    }
+
+    fn unknown_field_message(&self, field: &str) -> String {
+        self.kind.unknown_field_message(field)
+    }
+
+    fn field_value(&self, object: &Value, field: &str) -> String {
+        self.kind.field(field, object).unwrap_or_default()
     }
 }

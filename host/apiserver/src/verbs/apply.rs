@@ -7,7 +7,7 @@ use super::create;
 use super::handler_response::HandlerResponse;
 use super::managed_fields;
 use super::patch::ensure_name;
-use super::request_object::{self, NormalizeError, NullPolicy};
+use super::request_object;
 use super::scale;
 use super::update::{self, ObjectUpdate, UpdateKind};
 use super::write_options::{FieldValidation, WriteOptions};
@@ -16,6 +16,7 @@ use crate::decode::{self, YamlError};
 use crate::meta;
 use crate::request_context::RequestContext;
 use crate::status::{ALREADY_EXISTS, ApiError};
+use crate::strategy::{NormalizeError, NullPolicy};
 
 /// The type of a scale.
 const SCALE_API_VERSION: &str = "autoscaling/v1";

@@ -12,7 +12,6 @@ use crate::admission::AdmissionOperation;
 use crate::meta;
 use crate::request_context::{OPTIMISTIC_LOCK_MESSAGE, RequestContext};
 use crate::status::{ApiError, StatusCause};
-use crate::strategy::ResourceStrategy;
 use crate::timestamp;
 
 /// The maximum number of commits for one create. One fails if the generated name
@@ -69,9 +68,7 @@ pub(crate) async fn create_object(
     if matches!(managed_fields_policy, ManagedFieldsPolicy::Update) {
         object = managed_fields::update(ctx, None, object, &options.manager, now)?;
     }
-    if let ResourceStrategy::Builtin(builtin) = &ctx.resource.strategy {
-        builtin.kind.add_unowned_fields(&mut object);
-    }
+    ctx.resource.strategy().add_unowned_fields(&mut object);
     let name = meta::text(&object, "name").to_owned();
     let mut guards = create_guards(ctx, &name)?;
     ctx.check_admission(
@@ -95,7 +92,7 @@ pub(crate) async fn create_object(
         options.dry_run,
     )
     .await?;
-    request_object::prepare_storage(ctx, &mut object);
+    ctx.resource.strategy().canonicalize(&mut object);
     let response = |payload| HandlerResponse::new(201, payload);
     if options.dry_run {
         if ctx.server.store.snapshot().get(&ctx.key(&name)).is_some() {
@@ -191,17 +188,5 @@ fn prepare_for_create(ctx: &RequestContext, object: &mut Value, now: &str) {
         meta.insert("uid".to_owned(), uuid::Uuid::new_v4().to_string().into());
         meta.insert("creationTimestamp".to_owned(), now.into());
     });
-    match &ctx.resource.strategy {
-        ResourceStrategy::Custom(custom) => {
-            if custom.status
-                && let Some(root) = object.as_object_mut()
-            {
-                root.remove("status");
-            }
-            meta::edit(object, |meta| {
-                meta.insert("generation".to_owned(), 1.into());
-            });
-        }
-        ResourceStrategy::Builtin(builtin) => builtin.prepare_create(object),
-    }
+    ctx.resource.strategy().prepare_for_create(object);
 }

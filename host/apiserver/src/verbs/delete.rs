@@ -13,7 +13,6 @@ use crate::decode::{self, ExpectedKind};
 use crate::meta;
 use crate::request_context::{OPTIMISTIC_LOCK_MESSAGE, RequestContext};
 use crate::status::{ApiError, StatusCause};
-use crate::strategy::ResourceStrategy;
 
 /// The maximum number of attempts while other writers keep changing the object.
 const MAX_ATTEMPTS: usize = 64;
@@ -218,11 +217,7 @@ pub(crate) async fn delete(ctx: &RequestContext, body: &[u8]) -> Result<HandlerR
             HandlerResponse::new(200, ResponsePayload::Object(object))
         }
         DeleteOutcome::Removed(object) => {
-            let returns_object = match &ctx.resource.strategy {
-                ResourceStrategy::Builtin(builtin) => builtin.delete_returns_object(),
-                ResourceStrategy::Custom(_) => false,
-            };
-            if returns_object {
+            if ctx.resource.strategy().returns_deleted_object() {
                 HandlerResponse::new(200, ResponsePayload::Object(object))
             } else {
                 HandlerResponse::new(
@@ -254,9 +249,8 @@ pub(crate) async fn delete_object(
     options: &DeleteOptions,
 ) -> Result<DeleteOutcome, ApiError> {
     let key = ctx.key(name);
-    if let ResourceStrategy::Builtin(builtin) = &ctx.resource.strategy {
-        builtin.check_deletable(name)?;
-    }
+    let strategy = ctx.resource.strategy();
+    strategy.check_deletable(name)?;
     for _ in 0..MAX_ATTEMPTS {
         let record = ctx
             .server
@@ -286,10 +280,6 @@ pub(crate) async fn delete_object(
         let finalizers = options.finalizers(&live);
         let live_finalizers: Vec<&str> = meta::finalizers(&live);
         let is_unchanged = live_finalizers.iter().eq(finalizers.iter());
-        let builtin = match &ctx.resource.strategy {
-            ResourceStrategy::Builtin(builtin) => Some(builtin),
-            ResourceStrategy::Custom(_) => None,
-        };
         meta::edit(&mut object, |meta| {
             if finalizers.is_empty() {
                 meta.remove("finalizers");
@@ -298,21 +288,15 @@ pub(crate) async fn delete_object(
             }
         });
         let is_first_delete = !meta::is_terminating(&live);
-        if let Some(builtin) = builtin {
-            builtin.prepare_delete(&mut object, &super::update::current_time(ctx));
-        }
-        let is_held = !meta::finalizers(&object).is_empty()
-            || builtin.is_some_and(|builtin| builtin.has_spec_finalizers(&object));
+        let now = super::update::current_time(ctx);
+        strategy.prepare_for_delete(&mut object, &now);
+        let is_held = !meta::finalizers(&object).is_empty() || strategy.is_held(&object);
         if is_held {
             if !is_first_delete && is_unchanged {
                 return Ok(DeleteOutcome::Terminating(live));
             }
             if is_first_delete {
-                meta::mark_terminating(
-                    &mut object,
-                    &super::update::current_time(ctx),
-                    builtin.is_none_or(|b| b.has_grace_period()),
-                );
+                meta::mark_terminating(&mut object, &now, strategy.has_grace_period());
             }
         }
         if options.dry_run {

@@ -7,7 +7,6 @@ use serde_json::Value;
 use super::write_options::WriteOptions;
 use crate::request_context::RequestContext;
 use crate::status::{ApiError, StatusCause};
-use crate::strategy::ResourceStrategy;
 use crate::timestamp;
 
 /// Calls the field manager with the tracking request of this request.
@@ -27,10 +26,7 @@ fn with_tracking_request<R>(
         .map(|(version, tree)| (version.as_str(), tree.as_ref()))
         .collect();
     let subresource = ctx.path.subresource.as_deref();
-    let has_status = match &ctx.resource.strategy {
-        ResourceStrategy::Custom(custom) => custom.status,
-        ResourceStrategy::Builtin(builtin) => builtin.has_status_subresource(),
-    };
+    let has_status = ctx.resource.strategy().has_status_subresource();
     let ignored = fieldmanager::reset_fields(subresource, has_status);
     operation(&fieldmanager::TrackingRequest {
         manager,

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::apply::apply;
 use super::handler_response::HandlerResponse;
 use super::managed_fields;
-use super::request_object::{self, NormalizeError, NullPolicy};
+use super::request_object;
 use super::scale;
 use super::strategic;
 use super::update::{self, ObjectUpdate, UpdateKind};
@@ -17,7 +17,7 @@ use crate::json;
 use crate::meta;
 use crate::request_context::RequestContext;
 use crate::status::{ApiError, StatusCause};
-use crate::strategy::ResourceStrategy;
+use crate::strategy::{NormalizeError, NullPolicy};
 
 /// The kind of a patch, by its media type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,7 +98,7 @@ async fn strategic_merge_patch(
         Value::Null => &empty,
         value => value,
     };
-    let (Value::Object(patch), ResourceStrategy::Builtin(builtin)) = (sent, &ctx.resource.strategy)
+    let (Value::Object(patch), Some(schema)) = (sent, ctx.resource.strategy().merge_schema())
     else {
         return Err(ApiError::bad_request(go_json::cannot_unmarshal(
             sent,
@@ -106,10 +106,11 @@ async fn strategic_merge_patch(
         )));
     };
     update::guaranteed_update(ctx, options, UpdateKind::Patch, |live| {
-        let patched = strategic::apply(live, patch, builtin.kind.schema())
+        let patched = strategic::apply(live, patch, schema)
             .map_err(|error| ApiError::untyped(error.to_string()))?;
         let duplicates = document.duplicates.clone();
-        decode_patched(ctx, patched, Some(sent), duplicates, options)
+        let quoted = || GoValue(&strategic::quoted_patch(live, sent)).to_string();
+        decode_patched(ctx, patched, Some(&quoted), duplicates, options)
     })
     .await
 }
@@ -138,12 +139,12 @@ fn other_kind_error(ctx: &RequestContext, version: &str, kind: &str, patched: &V
 }
 
 /// Checks and normalizes the result of a patch, like an object in a body.
-/// `strategic_patch` is the patch if it is a strategic merge patch: it is then what
-/// messages quote, and the result is converted without JSON.
+/// `quote_patch` returns what messages quote of a strategic merge patch, whose result is
+/// converted without JSON; those about other patches quote the result.
 fn decode_patched(
     ctx: &RequestContext,
     mut patched: Value,
-    strategic_patch: Option<&Value>,
+    quote_patch: Option<&dyn Fn() -> String>,
     mut strict_errors: Vec<String>,
     options: &WriteOptions,
 ) -> Result<ObjectUpdate, ApiError> {
@@ -157,10 +158,7 @@ fn decode_patched(
     };
     let (sent_version, sent_kind) = (text("apiVersion"), text("kind"));
     let original = patched.clone();
-    let shown = || match strategic_patch {
-        Some(patch) => GoValue(patch).to_string(),
-        None => original.to_string(),
-    };
+    let shown = || quote_patch.map_or_else(|| original.to_string(), |quote| quote());
     if !patched.is_object() {
         return Err(invalid_patch(
             shown(),
@@ -169,7 +167,7 @@ fn decode_patched(
     }
     if ctx.resource.is_builtin() {
         let differs = |sent: &str, expected: &str| !sent.is_empty() && sent != expected;
-        if strategic_patch.is_none()
+        if quote_patch.is_none()
             && (differs(&sent_kind, &kind.kind) || differs(&sent_version, &kind.api_version()))
         {
             let reason = other_kind_error(ctx, &sent_version, &sent_kind, &patched);
@@ -180,7 +178,7 @@ fn decode_patched(
             root.insert("kind".to_owned(), kind.kind.as_str().into());
         }
     }
-    let reason = |error: &NormalizeError| match strategic_patch {
+    let reason = |error: &NormalizeError| match quote_patch {
         Some(_) => strategic::conversion_message(error),
         None => error.to_string(),
     };

@@ -27,7 +27,7 @@ impl SelectionPredicate {
             .map_err(|error| ApiError::bad_request(error.to_string()))?;
         for field in fields.fields() {
             if !ctx.resource.is_selectable(field) {
-                let message = ctx.resource.unknown_field_message(field);
+                let message = ctx.resource.strategy().unknown_field_message(field);
                 return Err(ApiError::bad_request(message));
             }
         }
@@ -47,6 +47,6 @@ impl SelectionPredicate {
         self.labels.matches(object)
             && self
                 .fields
-                .matches(|field| resource.field_value(object, field))
+                .matches(|field| resource.strategy().field_value(object, field))
     }
 }

@@ -12,10 +12,9 @@ use crate::encode::EncodedObject;
 use crate::json::{DecodedBody, JsonError};
 use crate::limits;
 use crate::meta;
-use crate::meta::object_meta::ObjectMetaError;
 use crate::request_context::RequestContext;
 use crate::status::{ApiError, StatusCause};
-use crate::strategy::ResourceStrategy;
+use crate::strategy::{NormalizeError, NullPolicy};
 
 /// A decoded object, with the errors that strict field validation reports.
 pub(crate) struct RequestObject {
@@ -193,42 +192,6 @@ fn check_type_meta(
     Ok(())
 }
 
-/// An object with a field of the wrong type.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum NormalizeError {
-    /// In its metadata.
-    #[error(transparent)]
-    ObjectMeta(#[from] ObjectMetaError),
-    /// In the fields of a built-in kind.
-    #[error(transparent)]
-    Builtin(#[from] builtin::DecodeError),
-    /// In the metadata of an embedded object.
-    #[error("{0}")]
-    Embedded(String),
-}
-
-impl NormalizeError {
-    /// Returns the reason as upstream's converter gives it, where no JSON is decoded
-    /// but that of bytes.
-    pub(crate) fn converter_message(&self) -> String {
-        match self {
-            Self::Builtin(error @ builtin::DecodeError::InvalidBase64 { .. }) => {
-                format!("error decoding from json: {error}")
-            }
-            other => other.to_string(),
-        }
-    }
-}
-
-/// What happens to a null that a custom resource's schema neither allows nor has a
-/// default for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum NullPolicy {
-    Remove,
-    /// It stays, and the object is not valid.
-    Keep,
-}
-
 /// Normalizes an object before it is validated: decodes its metadata, prunes
 /// unknown fields, and sets defaults. Returns the errors that strict field
 /// validation reports.
@@ -248,22 +211,7 @@ pub(crate) fn normalize(
             error
         }
     })?;
-    match &ctx.resource.strategy {
-        ResourceStrategy::Builtin(builtin) => {
-            unknown.extend(builtin.decode(object)?);
-        }
-        ResourceStrategy::Custom(custom) => {
-            custom
-                .schema
-                .check_metadata(object)
-                .map_err(|error| NormalizeError::Embedded(error.to_string()))?;
-            unknown.extend(custom.schema.prune(object));
-            match nulls {
-                NullPolicy::Remove => custom.schema.apply_defaults(object),
-                NullPolicy::Keep => custom.schema.apply_defaults_and_keep_nulls(object),
-            }
-        }
-    }
+    unknown.extend(ctx.resource.strategy().normalize(object, nulls)?);
     meta::drop_empty_fields(object);
     unknown.sort();
     unknown.dedup();
@@ -325,16 +273,8 @@ pub(crate) fn ensure_namespace(ctx: &RequestContext, object: &mut Value) -> Resu
 
 /// Adds the kind's warnings about a valid object.
 pub(crate) fn warn_about(ctx: &RequestContext, object: &Value) {
-    if let ResourceStrategy::Builtin(builtin) = &ctx.resource.strategy {
-        let warnings = builtin.warnings(object);
-        warnings.into_iter().for_each(|text| ctx.warnings.add(text));
-    }
-}
-
-/// Removes what a stored object does not keep.
-pub(crate) fn prepare_storage(ctx: &RequestContext, object: &mut Value) {
-    if let ResourceStrategy::Builtin(builtin) = &ctx.resource.strategy {
-        builtin.kind.prepare_storage(object);
+    for text in ctx.resource.strategy().warnings(object) {
+        ctx.warnings.add(text);
     }
 }
 
@@ -367,33 +307,14 @@ fn repeat_causes(causes: Vec<StatusCause>) -> Vec<StatusCause> {
 pub(crate) fn validate(ctx: &RequestContext, new: &Value, old: Option<&Value>) -> Vec<StatusCause> {
     let kind = &ctx.resource.kind;
     let mut causes = Vec::new();
-    if let ResourceStrategy::Custom(custom) = &ctx.resource.strategy {
-        let sent = new.get("kind").and_then(Value::as_str).unwrap_or_default();
-        if sent != kind.kind {
-            causes.push(StatusCause::invalid(
-                "kind",
-                &sent.into(),
-                &format!("must be {}", kind.kind),
-            ));
-        }
-        causes.extend(meta::validate::validate_metadata(
-            new,
-            ctx.resource.name_rule,
-            kind.namespaced,
+    let sent = new.get("kind").and_then(Value::as_str).unwrap_or_default();
+    // The kind of a built-in one was checked when it was decoded.
+    if !ctx.resource.is_builtin() && sent != kind.kind {
+        causes.push(StatusCause::invalid(
+            "kind",
+            &sent.into(),
+            &format!("must be {}", kind.kind),
         ));
-        if let Some(old) = old {
-            causes.extend(repeat_causes(meta::validate::validate_metadata_update(
-                new, old,
-            )));
-        }
-        let errors = if ctx.path.subresource.as_deref() == Some("status") {
-            custom.schema.validate_status(new, old)
-        } else {
-            custom.schema.validate(new, old)
-        };
-        causes.extend(errors.iter().map(StatusCause::from));
-        causes.extend(custom.scale.iter().flat_map(|paths| paths.validate(new)));
-        return causes;
     }
     causes.extend(meta::validate::validate_metadata(
         new,
@@ -405,12 +326,8 @@ pub(crate) fn validate(ctx: &RequestContext, new: &Value, old: Option<&Value>) -
             new, old,
         )));
     }
-    if let ResourceStrategy::Builtin(builtin) = &ctx.resource.strategy {
-        if builtin.kind.requires_qualified_finalizers {
-            causes.extend(meta::validate::validate_qualified_finalizers(new));
-        }
-        causes.extend(builtin.validate(new, old, ctx.path.subresource.as_deref()));
-    }
+    let subresource = ctx.path.subresource.as_deref();
+    causes.extend(ctx.resource.strategy().validate(new, old, subresource));
     causes
 }
 

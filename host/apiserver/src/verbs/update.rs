@@ -15,7 +15,6 @@ use crate::admission::AdmissionOperation;
 use crate::meta;
 use crate::request_context::{OPTIMISTIC_LOCK_MESSAGE, RequestContext};
 use crate::status::{ApiError, StatusCause};
-use crate::strategy::ResourceStrategy;
 use crate::{authorization, records, timestamp};
 
 /// The maximum number of attempts while other writers keep changing the object.
@@ -62,8 +61,7 @@ pub(crate) async fn update(ctx: &RequestContext, body: &[u8]) -> Result<HandlerR
     }
     request_object::ensure_namespace(ctx, &mut object)?;
     if ctx.path.subresource.is_none()
-        && let ResourceStrategy::Builtin(builtin) = &ctx.resource.strategy
-        && builtin.allows_create_on_update()
+        && ctx.resource.strategy().allow_create_on_update()
         && ctx.server.store.snapshot().get(&ctx.key(name)).is_none()
     {
         authorization::check_create(ctx)?;
@@ -123,7 +121,7 @@ pub(crate) async fn guaranteed_update(
             return Err(create::invalid_object(ctx, &object, causes));
         }
         request_object::warn_about(ctx, &object);
-        request_object::prepare_storage(ctx, &mut object);
+        ctx.resource.strategy().canonicalize(&mut object);
         managed_fields::keep_times(&mut object, &live);
         let response = |payload| HandlerResponse::new(200, payload);
         ctx.check_policies(
@@ -149,7 +147,7 @@ pub(crate) async fn guaranteed_update(
         }
         let is_removed = meta::is_terminating(&object)
             && meta::finalizers(&object).is_empty()
-            && !is_held(ctx, &object);
+            && !ctx.resource.strategy().is_held(&object);
         let change = if is_removed {
             records::removal(&record).map_err(|error| ApiError::internal(error.to_string()))?
         } else {
@@ -175,15 +173,6 @@ pub(crate) async fn guaranteed_update(
     Err(ctx.conflict(name, OPTIMISTIC_LOCK_MESSAGE))
 }
 
-/// Returns whether something other than `metadata.finalizers` holds a
-/// terminating object.
-fn is_held(ctx: &RequestContext, object: &Value) -> bool {
-    match &ctx.resource.strategy {
-        ResourceStrategy::Builtin(builtin) => builtin.has_spec_finalizers(object),
-        ResourceStrategy::Custom(_) => false,
-    }
-}
-
 /// Checks `resourceVersion` in the new object and sets the current one. Returns
 /// whether it is the precondition of an update.
 ///
@@ -205,7 +194,10 @@ fn check_resource_version(
             ))
         })?,
     };
-    if sent == 0 && kind == UpdateKind::Update && !ctx.resource.allows_unconditional_update() {
+    if sent == 0
+        && kind == UpdateKind::Update
+        && !ctx.resource.strategy().allow_unconditional_update()
+    {
         let resource = &ctx.resource.kind;
         return Err(ApiError::invalid(
             &resource.group,
@@ -266,30 +258,9 @@ fn check_uid(
 
 /// Resets the fields that this write must not change to those of the live object.
 fn prepare_for_update(ctx: &RequestContext, object: &mut Value, live: &Value) {
-    match (&ctx.resource.strategy, ctx.path.subresource.as_deref()) {
-        (ResourceStrategy::Custom(_), Some("status")) => {
-            let status = object.get("status").cloned();
-            let managed = object.pointer("/metadata/managedFields").cloned();
-            *object = live.clone();
-            set_field(object, "status", status);
-            meta::edit(object, |meta| match managed {
-                Some(managed) => {
-                    meta.insert("managedFields".to_owned(), managed);
-                }
-                None => {
-                    meta.remove("managedFields");
-                }
-            });
-        }
-        (ResourceStrategy::Custom(custom), _) => {
-            if custom.status {
-                set_field(object, "status", live.get("status").cloned());
-            }
-        }
-        (ResourceStrategy::Builtin(builtin), subresource) => {
-            builtin.prepare_update(object, live, subresource);
-        }
-    }
+    let subresource = ctx.path.subresource.as_deref();
+    let strategy = ctx.resource.strategy();
+    strategy.prepare_for_update(object, live, subresource);
     let live_field = |key: &str| live.pointer(&format!("/metadata/{key}")).cloned();
     let created = live_field("creationTimestamp");
     let (grace, generation) = (
@@ -327,38 +298,19 @@ fn restore_deletion_time(object: &mut Value, live: &Value) {
     }
 }
 
-/// Sets a top-level field; `None` removes it.
-pub(crate) fn set_field(object: &mut Value, key: &str, value: Option<Value>) {
-    if let Some(root) = object.as_object_mut() {
-        match value {
-            Some(value) => {
-                root.insert(key.to_owned(), value);
-            }
-            None => {
-                root.remove(key);
-            }
-        }
-    }
-}
-
 /// Increments `generation` if the update changes a field that it counts.
 fn update_generation(ctx: &RequestContext, object: &mut Value, live: &Value) {
     if ctx.path.subresource.as_deref() == Some("status") {
         return;
     }
-    let ignores_status = match &ctx.resource.strategy {
-        ResourceStrategy::Custom(custom) => custom.status,
-        ResourceStrategy::Builtin(builtin) => {
-            if !builtin.tracks_generation() {
-                return;
-            }
-            true
-        }
-    };
+    let strategy = ctx.resource.strategy();
+    if !strategy.tracks_generation() {
+        return;
+    }
     let counted = |value: &Value| {
         let mut fields = value.as_object().cloned().unwrap_or_default();
         fields.remove("metadata");
-        if ignores_status {
+        if strategy.has_status_subresource() {
             fields.remove("status");
         }
         fields

@@ -5,7 +5,7 @@
 use rdd_apiserver_kinds::builtin::DecodeError;
 
 use crate::meta::object_meta::ObjectMetaError;
-use crate::verbs::request_object::NormalizeError;
+use crate::strategy::NormalizeError;
 
 /// Returns the message of the converter.
 pub(crate) fn conversion_message(error: &NormalizeError) -> String {
