@@ -28,8 +28,7 @@
 //! - An unsupported request is refused; the server never pretends to support
 //!   it.
 
-// In layers, from the service down: each module uses only those after it, and
-// `tests/module_order.rs` checks that.
+// In layers: each module uses only those after it.
 
 mod service;
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::apply::FieldConflict;
+use crate::apply_error::FieldConflict;
 use crate::compare::ObjectComparison;
 use crate::field_set::FieldSet;
 use crate::managed_fields::take_managed_fields;

@@ -9,26 +9,38 @@
 //! cannot merge them, and `json-patch`, which is used here, covers the patch formats only. Names
 //! and messages follow upstream's `structured-merge-diff` and apimachinery's field manager.
 
+// In layers: each module uses only those after it.
+
 mod apply;
-mod compare;
-mod field_set;
-mod fields_v1;
-mod go_value;
-mod last_applied;
-mod managed_fields;
-mod merge;
-mod ownership;
-mod patch;
-mod path;
-mod reconcile;
-mod request;
-mod specified_fields;
-mod types;
+
 mod update;
+
+mod last_applied;
+mod ownership;
+
+mod apply_error;
+mod request;
+
+mod managed_fields;
+
+mod compare;
+mod fields_v1;
+mod merge;
+mod reconcile;
+mod specified_fields;
 mod validate;
+
+mod field_set;
+mod types;
+
+mod path;
+
+mod go_value;
+mod patch;
 mod value;
 
-pub use apply::{ApplyError, FieldConflict, apply, apply_if_changed};
+pub use apply::{apply, apply_if_changed};
+pub use apply_error::{ApplyError, FieldConflict};
 pub use field_set::FieldSet;
 pub use fields_v1::FieldsV1Error;
 pub use go_value::GoValue;

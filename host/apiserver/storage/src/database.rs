@@ -13,9 +13,10 @@ use crate::database_files::{self, DatabaseFileState, DatabaseLock};
 use crate::error::{CommitError, StoreOpenError};
 use crate::load;
 use crate::options::StoreOptions;
-use crate::record::{EventKind, StoreEvent};
+use crate::record::StoreEvent;
 use crate::row::{self, LogRow};
 use crate::snapshot::StoreState;
+use crate::superseded_row::SupersededRow;
 
 /// The `application_id` of this store's databases: "rdds".
 const APPLICATION_ID: i64 = 0x7264_6473;
@@ -69,27 +70,6 @@ pub(crate) enum SpaceBudget {
     Regular,
     /// The size limit and the reserve, for writes that free space in the end.
     Reserve,
-}
-
-/// A row that can be deleted once the history begins at `compacted`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct SupersededRow {
-    pub(crate) revision: u64,
-    pub(crate) compacted: u64,
-}
-
-impl SupersededRow {
-    /// Returns the rows that can be deleted once `event` has left the history.
-    pub(crate) fn superseded_by(event: &StoreEvent) -> impl Iterator<Item = Self> + use<> {
-        let compacted = event.revision;
-        let replaced = event.previous.as_ref().map(|record| record.revision);
-        let deletion = (event.kind == EventKind::Deleted).then_some(event.revision);
-        let revisions = replaced.into_iter().chain(deletion);
-        revisions.map(move |revision| Self {
-            revision,
-            compacted,
-        })
-    }
 }
 
 /// The connection to the database. Only the writer thread holds it.

@@ -37,28 +37,37 @@
 //! Deliberately absent: leases, transactions that change several keys, and
 //! several writers. The API server needs none of them.
 
-mod clock;
-mod error;
-mod file_interface;
-mod metrics;
-mod options;
-mod record;
+// In layers: each module uses only those after it.
+
+mod backup;
+
 mod store;
 
-mod snapshot;
+mod writer;
+
+mod database;
 mod watch;
 
 mod batch;
-mod broadcaster;
-mod event_log;
-mod writer;
-
-mod backup;
-mod checkpoint;
-mod database;
-mod database_files;
 mod load;
+mod shared_state;
+
+mod snapshot;
+
+mod database_files;
+mod event_log;
+
+mod broadcaster;
+mod error;
+mod options;
 mod row;
+mod superseded_row;
+
+mod checkpoint;
+mod clock;
+mod file_interface;
+mod metrics;
+mod record;
 
 pub use backup::{BackupSummary, RestoreOutcome};
 pub use clock::{Clock, SystemClock};

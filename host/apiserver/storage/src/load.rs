@@ -8,12 +8,12 @@ use bytes::Bytes;
 use rusqlite::Connection;
 
 use crate::clock;
-use crate::database::SupersededRow;
 use crate::event_log::{EventLog, LogTimestamp};
 use crate::options::StoreOptions;
 use crate::record::{EventKind, EventMemo, StoreEvent, StoredRecord};
 use crate::row::{self, LogRow};
 use crate::snapshot::{RecordIndex, StoreState};
+use crate::superseded_row::SupersededRow;
 
 /// The content of a database.
 pub(crate) struct LoadedState {

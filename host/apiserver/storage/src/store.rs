@@ -16,17 +16,10 @@ use crate::error::{
 use crate::metrics::StoreMetrics;
 use crate::options::StoreOptions;
 use crate::record::{RecordChange, RecordGuard, StoredRecord, WritePrecondition};
-use crate::snapshot::{StoreSnapshot, StoreState};
+use crate::shared_state::SharedState;
+use crate::snapshot::StoreSnapshot;
 use crate::watch::StoreWatch;
 use crate::writer::{QUEUE_CAPACITY, StoreWriter, WriterRequest};
-
-/// The part of the store that readers and watches share with the writer.
-#[derive(Debug)]
-pub(crate) struct SharedState {
-    pub(crate) state: ArcSwap<StoreState>,
-    pub(crate) broadcaster: EventBroadcaster,
-    pub(crate) metrics: StoreMetrics,
-}
 
 /// A handle of a store. Cheap to clone; the writer thread exits when the last
 /// handle is dropped.

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use crate::broadcaster::WatchWindow;
 use crate::error::{WatchEndReason, WatchError};
 use crate::record::StoreEvent;
-use crate::store::SharedState;
+use crate::shared_state::SharedState;
 
 /// The number of events that a watch buffers at a time. Small, because they
 /// stay in memory until a slow watcher has read them; large enough that a busy

@@ -9,13 +9,14 @@ use tokio::sync::mpsc;
 
 use crate::batch::{CommitBatch, CommitRequest};
 use crate::clock::{self, Clock};
-use crate::database::{DatabaseConnection, SpaceBudget, SupersededRow};
+use crate::database::{DatabaseConnection, SpaceBudget};
 use crate::error::CommitError;
 use crate::event_log::LogTimestamp;
 use crate::options::HistoryLimits;
 use crate::record::{EventKind, StoreEvent};
+use crate::shared_state::SharedState;
 use crate::snapshot::StoreState;
-use crate::store::SharedState;
+use crate::superseded_row::SupersededRow;
 
 /// The maximum number of queued writes: enough for a few batches. Further
 /// callers wait in `commit`, which slows clients down.

@@ -1,11 +1,8 @@
 //! Server-side apply.
 
-mod error;
-
 use serde_json::{Map, Value};
 
-pub use error::{ApplyError, FieldConflict};
-
+use crate::apply_error::{ApplyError, FieldConflict};
 use crate::compare::ObjectComparison;
 use crate::field_set::FieldSet;
 use crate::last_applied;
