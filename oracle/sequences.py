@@ -47,6 +47,15 @@ def is_part_of_errors(operation: dict, found: list) -> bool:
     return "field not declared in schema" in found[0][1] and theirs < ours
 
 
+def names_another_value(operation: dict, found: list) -> bool:
+    paths = {path for path, _, _ in found}
+    is_message = paths in ({"body.message"}, {"body.message", "body.details.causes[0].message"})
+    named = [[WRONG_VALUE.search(message) for message in messages] for _, *messages in found]
+    return is_message and all(theirs and ours and theirs[0] != ours[0] for theirs, ours in named)
+
+
+# What a message names of the value that has the wrong type: its field, or the value itself.
+WRONG_VALUE = re.compile(r'Go struct field [\w.]+|unrecognized type: \w+|parsing time "[^"]*"|illegal base64 data at input byte \d+')
 # A map, a list, or an object that is null after its last field was given up.
 NULL_AFTER_APPLY = re.compile(r'must be of type (object|array): "null"')
 # Differences that are explained: the row in docs/differences.md, and how they are recognized. What follows
@@ -56,6 +65,7 @@ KNOWN = (
     ("a page of a list with a selector, after which nothing matches", is_page_before_nothing),
     ("apply that gives up the last field of a map or an object", is_given_up),
     ("several errors in an applied configuration", is_part_of_errors),
+    ("several values of a wrong type in one body", names_another_value),
 )
 
 
