@@ -27,16 +27,6 @@ pub(crate) enum RemovalOutcome {
     Kept,
 }
 
-/// Returns whether finalizers keep a terminating object: those in its metadata,
-/// or in the spec of a namespace.
-fn has_finalizers(object: &Value) -> bool {
-    let has_spec_finalizers = object
-        .pointer("/spec/finalizers")
-        .and_then(Value::as_array)
-        .is_some_and(|list| !list.is_empty());
-    !meta::finalizers(object).is_empty() || has_spec_finalizers
-}
-
 /// Replaces an object, or removes it if it is terminating and has no finalizers
 /// any more. With `is_namespace`, `spec.finalizers` count as well.
 pub(crate) async fn replace(
@@ -45,11 +35,8 @@ pub(crate) async fn replace(
     object: &Value,
     is_namespace: bool,
 ) -> Result<RemovalOutcome, RecordError> {
-    let is_kept = if is_namespace {
-        has_finalizers(object)
-    } else {
-        !meta::finalizers(object).is_empty()
-    };
+    let is_kept =
+        !meta::finalizers(object).is_empty() || (is_namespace && meta::has_spec_finalizers(object));
     let is_removed = meta::is_terminating(object) && !is_kept;
     let change = if is_removed {
         records::removal(record)?

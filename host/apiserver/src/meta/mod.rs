@@ -107,6 +107,14 @@ pub(crate) fn drop_empty_fields(object: &mut Value) {
     });
 }
 
+/// Returns whether there are finalizers in `spec`, which only namespaces have.
+pub(crate) fn has_spec_finalizers(object: &Value) -> bool {
+    object
+        .pointer("/spec/finalizers")
+        .and_then(Value::as_array)
+        .is_some_and(|finalizers| !finalizers.is_empty())
+}
+
 /// Sets a top-level field; `None` removes it.
 pub(crate) fn set_field(object: &mut Value, key: &str, value: Option<Value>) {
     if let Some(root) = object.as_object_mut() {

@@ -147,11 +147,7 @@ impl RestStrategy for BuiltinStrategy {
 
     /// Namespaces have finalizers in `spec` as well.
     fn is_held(&self, object: &Value) -> bool {
-        self.role == KindRole::Namespace
-            && object
-                .pointer("/spec/finalizers")
-                .and_then(Value::as_array)
-                .is_some_and(|finalizers| !finalizers.is_empty())
+        self.role == KindRole::Namespace && meta::has_spec_finalizers(object)
     }
 
     fn merge_schema(&self) -> Option<&Value> {

@@ -10,6 +10,34 @@ use crate::request_context::RequestContext;
 use crate::status::ApiError;
 
 impl RequestContext {
+    /// Passes a write to the embedder's admission policies, and one of a role or a
+    /// binding to the check that nobody grants more than they have.
+    ///
+    /// # Errors
+    /// 403 with the message of the first that refuses.
+    pub(crate) fn check_admission(
+        &self,
+        operation: AdmissionOperation,
+        name: &str,
+        object: Option<&Value>,
+        old_object: Option<&Value>,
+        dry_run: bool,
+    ) -> Result<(), ApiError> {
+        let kind = &self.resource.kind;
+        let request = self.admission_request(operation, name, object, old_object, dry_run);
+        escalation::check(&self.server.rbac.load(), &request).map_err(|error| {
+            let message = error.to_string();
+            ApiError::forbidden(&kind.group, &kind.plural, name, &message, Vec::new())
+        })?;
+        for policy in &*self.server.admission {
+            policy.admit(&request).map_err(|error| {
+                let message = error.to_string();
+                ApiError::forbidden(&kind.group, &kind.plural, name, &message, Vec::new())
+            })?;
+        }
+        Ok(())
+    }
+
     /// Passes a valid write to the ValidatingAdmissionPolicies.
     ///
     /// # Errors
@@ -57,33 +85,5 @@ impl RequestContext {
             old_object,
             dry_run,
         }
-    }
-
-    /// Passes a write to the embedder's admission policies, and one of a role or a
-    /// binding to the check that nobody grants more than they have.
-    ///
-    /// # Errors
-    /// 403 with the message of the first that refuses.
-    pub(crate) fn check_admission(
-        &self,
-        operation: AdmissionOperation,
-        name: &str,
-        object: Option<&Value>,
-        old_object: Option<&Value>,
-        dry_run: bool,
-    ) -> Result<(), ApiError> {
-        let kind = &self.resource.kind;
-        let request = self.admission_request(operation, name, object, old_object, dry_run);
-        escalation::check(&self.server.rbac.load(), &request).map_err(|error| {
-            let message = error.to_string();
-            ApiError::forbidden(&kind.group, &kind.plural, name, &message, Vec::new())
-        })?;
-        for policy in &*self.server.admission {
-            policy.admit(&request).map_err(|error| {
-                let message = error.to_string();
-                ApiError::forbidden(&kind.group, &kind.plural, name, &message, Vec::new())
-            })?;
-        }
-        Ok(())
     }
 }

@@ -83,7 +83,7 @@ fn definition_guard(ctx: &RequestContext, name: &str) -> Result<Option<RecordGua
         return Ok(None);
     }
     let kind = &ctx.resource.kind;
-    // Not the resource of the ctx: a change of the definition may have
+    // Not the resource of the request: a change of the definition may have
     // replaced it.
     let registry = ctx.server.registry.load();
     let Some(custom) = registry
@@ -111,9 +111,9 @@ fn definition_guard(ctx: &RequestContext, name: &str) -> Result<Option<RecordGua
 /// Waits until the registry reflects all stored definitions.
 pub(super) async fn wait_for_all_definitions(ctx: &RequestContext) {
     let snapshot = ctx.server.store.snapshot();
-    let latest = snapshot
-        .range(definition::KEY_PREFIX, None)
-        .map(|record| record.revision);
-    let latest = latest.max().unwrap_or_default();
-    ctx.server.wait_for_registry(latest).await;
+    let definitions = snapshot.range(definition::KEY_PREFIX, None);
+    let latest = definitions.map(|record| record.revision).max();
+    ctx.server
+        .wait_for_registry(latest.unwrap_or_default())
+        .await;
 }
