@@ -106,7 +106,8 @@ where
     })
 }
 
-async fn metadata<K>(api: &Api<K>, name: &str) -> Result<Option<ObjectMeta>, kube::Error>
+/// Returns the metadata of an object as it is now; `None` if there is none.
+pub(crate) async fn metadata<K>(api: &Api<K>, name: &str) -> Result<Option<ObjectMeta>, kube::Error>
 where
     K: Clone + DeserializeOwned + Debug,
 {

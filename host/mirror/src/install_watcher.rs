@@ -1,7 +1,13 @@
 //! Watches the prerequisites of mirrors, which are their definitions and
 //! namespaces, and recreates what has been deleted.
+//!
+//! A mirror that a client deletes is released while a prerequisite is being deleted, so
+//! the deletion is lost. Therefore, what a watch reports as terminating or missing is
+//! read before anything is concluded from it: the watch may lag behind, and report what
+//! another instance has long recreated.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,10 +19,12 @@ use kube::core::PartialObjectMeta;
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, ResourceExt};
 use rdd_api::SYSTEM_NAMESPACE;
+use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 use tokio::time::sleep;
 use tracing::{info, warn};
 
+use crate::deletion_check::metadata;
 use crate::install;
 use crate::key::MirrorKind;
 
@@ -74,6 +82,26 @@ impl NameIndex {
         }
     }
 
+    /// Reads the object, if it is not known to exist.
+    async fn verify<K>(&mut self, api: &Api<K>, name: &str) -> Result<(), kube::Error>
+    where
+        K: Clone + DeserializeOwned + Debug,
+    {
+        if self.presence(name) == Presence::Present {
+            return Ok(());
+        }
+        match metadata(api, name).await? {
+            Some(found) => {
+                let is_terminating = found.deletion_timestamp.is_some();
+                self.known.insert(name.to_owned(), is_terminating);
+            }
+            None => {
+                self.known.remove(name);
+            }
+        }
+        Ok(())
+    }
+
     fn presence(&self, name: &str) -> Presence {
         match self.known.get(name) {
             Some(false) => Presence::Present,
@@ -103,9 +131,19 @@ pub(crate) async fn run(
     let mut crd_events = events::<CustomResourceDefinition>(&client);
     let mut namespace_events = events::<Namespace>(&client);
     loop {
-        let mut missing = false;
-        if crds.listed && namespaces.listed {
-            let selected = Arc::clone(&namespace.borrow_and_update());
+        let mut retry = false;
+        let selected = Arc::clone(&namespace.borrow_and_update());
+        let is_verified = crds.listed
+            && namespaces.listed
+            && match verify(&client, &definitions, &mut crds, &mut namespaces, &selected).await {
+                Ok(()) => true,
+                Err(error) => {
+                    warn!(%error, "cannot read the definitions and namespaces, retrying");
+                    retry = true;
+                    false
+                }
+            };
+        if is_verified {
             let installation = evaluate(&definitions, &crds, &namespaces, &selected);
             if let Some(problem) = &installation.problem
                 && sender.borrow().problem.as_ref() != Some(problem)
@@ -119,7 +157,7 @@ pub(crate) async fn run(
             });
             for definition in &definitions {
                 if crds.presence(&definition.name_any()) == Presence::Missing {
-                    missing = true;
+                    retry = true;
                     let name = definition.name_any();
                     match install::apply_crd(&client, definition).await {
                         Ok(()) => info!(definition = name, "definition recreated"),
@@ -131,7 +169,7 @@ pub(crate) async fn run(
             }
             for name in [SYSTEM_NAMESPACE, &selected] {
                 if !name.is_empty() && namespaces.presence(name) == Presence::Missing {
-                    missing = true;
+                    retry = true;
                     if let Err(error) = install::ensure_namespace(&client, name).await {
                         warn!(namespace = name, %error, "cannot recreate the namespace");
                     }
@@ -152,10 +190,29 @@ pub(crate) async fn run(
             changed = namespace.changed() => if changed.is_err() {
                 return;
             },
-            () = sleep(RETRY_DELAY), if missing => {}
+            () = sleep(RETRY_DELAY), if retry => {}
             () = sender.closed() => return,
         }
     }
+}
+
+/// Reads what is terminating or missing according to the watches.
+async fn verify(
+    client: &Client,
+    definitions: &[CustomResourceDefinition],
+    crds: &mut NameIndex,
+    namespaces: &mut NameIndex,
+    namespace: &str,
+) -> Result<(), kube::Error> {
+    let api: Api<CustomResourceDefinition> = Api::all(client.clone());
+    for definition in definitions {
+        crds.verify(&api, &definition.name_any()).await?;
+    }
+    if !namespace.is_empty() {
+        let api: Api<Namespace> = Api::all(client.clone());
+        namespaces.verify(&api, namespace).await?;
+    }
+    Ok(())
 }
 
 type MetadataEvents<K> =
@@ -163,12 +220,7 @@ type MetadataEvents<K> =
 
 fn events<K>(client: &Client) -> MetadataEvents<K>
 where
-    K: kube::Resource<DynamicType = ()>
-        + Clone
-        + std::fmt::Debug
-        + serde::de::DeserializeOwned
-        + Send
-        + 'static,
+    K: kube::Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + 'static,
 {
     let api: Api<PartialObjectMeta<K>> = Api::all(client.clone());
     watcher(api, watcher::Config::default())

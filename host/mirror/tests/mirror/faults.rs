@@ -35,8 +35,8 @@ struct FaultScript {
     interrupt: CancellationToken,
     /// Number of watches that are still to fail with 410.
     expired: usize,
-    /// Whether watches of mirrors are frozen, and the tasks that wait for them.
-    frozen: bool,
+    /// The part of the paths whose watches are frozen, and the tasks that wait for them.
+    frozen: Option<&'static str>,
     waiting: Vec<Waker>,
 }
 
@@ -98,23 +98,29 @@ impl ApiFaults {
 
     /// Freezes the watches of mirrors. The watch of the App continues.
     pub(crate) fn freeze_watches(&self) {
-        self.lock().frozen = true;
+        self.freeze_watches_of(rdd_api::CONTAINERS_GROUP);
     }
 
-    /// Lets the watches of mirrors deliver the events that were held back.
+    /// Freezes the watches whose paths contain `part`.
+    pub(crate) fn freeze_watches_of(&self, part: &'static str) {
+        self.lock().frozen = Some(part);
+    }
+
+    /// Lets frozen watches deliver the events that were held back.
     pub(crate) fn thaw_watches(&self) {
         let mut script = self.lock();
-        script.frozen = false;
+        script.frozen = None;
         script.waiting.drain(..).for_each(Waker::wake);
     }
 
-    /// Returns whether a watch is frozen. If so, it is woken later.
-    fn is_frozen(&self, context: &Context<'_>) -> bool {
+    /// Returns whether the watch of a path is frozen. If so, it is woken later.
+    fn is_frozen(&self, path: &str, context: &Context<'_>) -> bool {
         let mut script = self.lock();
-        if script.frozen {
+        let is_frozen = script.frozen.is_some_and(|part| path.contains(part));
+        if is_frozen {
             script.waiting.push(context.waker().clone());
         }
-        script.frozen
+        is_frozen
     }
 
     fn outcome(&self, request: &Request<kube::client::Body>) -> RequestOutcome {
@@ -169,8 +175,7 @@ impl ApiFaults {
             *response.status_mut() = code;
             return Ok(response);
         }
-        let path = request.uri().path();
-        let freezes = is_watch(&request) && path.contains(rdd_api::CONTAINERS_GROUP);
+        let watched = is_watch(&request).then(|| request.uri().path().to_owned());
         let interrupt = self.lock().interrupt.clone();
         let response = server.call(request).await?;
         match outcome {
@@ -181,7 +186,7 @@ impl ApiFaults {
         Ok(response.map(|inner| {
             Either::Left(InterruptibleBody {
                 inner,
-                freezes: freezes.then_some(self),
+                freezes: watched.map(|path| (path, self)),
                 interrupt: Box::pin(interrupt.cancelled_owned()),
             })
         }))
@@ -196,8 +201,8 @@ fn is_watch(request: &Request<kube::client::Body>) -> bool {
 /// A response body that can be interrupted and frozen.
 pub(crate) struct InterruptibleBody {
     inner: rdd_apiserver::ResponseBody,
-    /// The faults that can freeze it, if it is of a watch of mirrors.
-    freezes: Option<ApiFaults>,
+    /// The path and the faults that can freeze it, if it is of a watch.
+    freezes: Option<(String, ApiFaults)>,
     interrupt: Pin<Box<WaitForCancellationFutureOwned>>,
 }
 
@@ -212,7 +217,7 @@ impl Body for InterruptibleBody {
         if self
             .freezes
             .as_ref()
-            .is_some_and(|faults| faults.is_frozen(context))
+            .is_some_and(|(path, faults)| faults.is_frozen(path, context))
         {
             return Poll::Pending;
         }

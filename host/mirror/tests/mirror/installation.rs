@@ -6,8 +6,8 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use kube::ResourceExt;
 use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
 use rdd_api::{App, Container, Image, Volume};
-use rdd_core::RemoveTarget;
-use rdd_testkit::{FakeEngine, eventually};
+use rdd_core::{EngineError, ErrorCode, RemoveTarget};
+use rdd_testkit::{EngineOperation, FakeEngine, eventually};
 use serde_json::json;
 
 use crate::test_mirror::{MirroredResource, NAMESPACE, TestMirror, removals};
@@ -251,4 +251,68 @@ async fn a_mirror_held_by_a_cascading_deletion_is_recreated_afterwards() {
         .await;
         assert_eq!(removals(&engine).len(), 1);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_late_event_about_a_recreated_namespace_loses_no_deletion() {
+    let engine = FakeEngine::default();
+    engine.create_volume("data");
+    let mirror = TestMirror::new(&engine).await;
+    mirror.wait_for_sync().await;
+    let old = uids::<Volume>(&mirror).await;
+    mirror.faults.freeze_watches_of("/api/v1/namespaces");
+    let namespaces: Api<Namespace> = Api::all(mirror.client.clone());
+    namespaces
+        .delete(NAMESPACE, &DeleteParams::default())
+        .await
+        .unwrap();
+    // As another instance does, which has seen the deletion.
+    eventually("the end of the namespace", || async {
+        match namespaces.get_opt(NAMESPACE).await.unwrap() {
+            None => Ok(()),
+            Some(found) => Err(format!("{found:?}")),
+        }
+    })
+    .await;
+    let namespace = serde_json::from_value(json!({"metadata": {"name": NAMESPACE}})).unwrap();
+    namespaces
+        .create(&PostParams::default(), &namespace)
+        .await
+        .unwrap();
+    wait_for_recreation::<Volume>(&mirror, &old).await;
+
+    let refusal = EngineError::new(ErrorCode::Conflict, "it is in use");
+    engine.fail(EngineOperation::Remove, None, refusal);
+    let volumes = mirror.api::<Volume>();
+    let name = mirror.list::<Volume>().await[0].name_any();
+    volumes
+        .delete(&name, &DeleteParams::default())
+        .await
+        .unwrap();
+    let calls = || engine.call_count(EngineOperation::Remove);
+    let more_calls = |than: usize| async move {
+        eventually("more attempts to remove the volume", || async {
+            let count = calls();
+            if count > than {
+                Ok(())
+            } else {
+                Err(count.to_string())
+            }
+        })
+        .await;
+    };
+    more_calls(0).await;
+    mirror.faults.thaw_watches();
+    // The first one may have begun before.
+    more_calls(calls() + 1).await;
+    engine.clear_failures(EngineOperation::Remove, None);
+    eventually("the removal of the volume", || async {
+        let objects = engine.objects();
+        if objects.is_empty() {
+            Ok(())
+        } else {
+            Err(format!("{objects:?}"))
+        }
+    })
+    .await;
 }
