@@ -4,11 +4,13 @@
 //! Written by hand: no crate implements this format, which only Kubernetes uses.
 
 mod conversion;
+mod quoted_patch;
 
 use rdd_apiserver_fieldmanager::GoValue;
 use serde_json::{Map, Value};
 
 pub(crate) use self::conversion::conversion_message;
+pub(crate) use self::quoted_patch::quoted_patch;
 
 /// Key of the directive that replaces or deletes a map or an item.
 const PATCH_DIRECTIVE: &str = "$patch";
@@ -40,36 +42,6 @@ pub(crate) fn apply(
     let empty = Map::new();
     let original = document.as_object().unwrap_or(&empty).clone();
     merge_map(original, patch, schema).map(Value::Object)
-}
-
-/// Returns the patch as the messages about its result quote it: what it adds to the
-/// document has no nulls, since upstream removes them from the patch itself.
-pub(crate) fn quoted_patch(document: &Value, patch: &Value) -> Value {
-    let (Value::Object(old), Value::Object(new)) = (document, patch) else {
-        return without_nulls(patch);
-    };
-    let quoted = |(key, value): (&String, &Value)| {
-        let value = match old.get(key) {
-            Some(old) => quoted_patch(old, value),
-            None if value.is_null() => Value::Null,
-            None => without_nulls(value),
-        };
-        (key.clone(), value)
-    };
-    Value::Object(new.iter().map(quoted).collect())
-}
-
-fn without_nulls(value: &Value) -> Value {
-    match value {
-        Value::Object(map) => Value::Object(
-            map.iter()
-                .filter(|(_, value)| !value.is_null())
-                .map(|(key, value)| (key.clone(), without_nulls(value)))
-                .collect(),
-        ),
-        Value::Array(items) => Value::Array(items.iter().map(without_nulls).collect()),
-        other => other.clone(),
-    }
 }
 
 /// Returns the schema of a property, or that of the values of a map.
@@ -382,22 +354,6 @@ mod tests {
             patch(document, json!({"owners": [{"name": "z"}]})),
             Err(StrategicError::MissingMergeKey { .. })
         ));
-    }
-
-    #[test]
-    fn a_quoted_patch_has_the_nulls_that_remove_something() {
-        let document = json!({"metadata": {"labels": {"a": "1"}}, "list": [{"name": "a"}]});
-        let patch = json!({
-            "gone": null,
-            "metadata": {"labels": {"a": null}, "annotations": {"a": null, "b": "1"}},
-            "list": [{"name": "b", "value": null}],
-        });
-        let quoted = json!({
-            "gone": null,
-            "metadata": {"labels": {"a": null}, "annotations": {"b": "1"}},
-            "list": [{"name": "b"}],
-        });
-        assert_eq!(quoted_patch(&document, &patch), quoted);
     }
 
     #[test]
