@@ -7,7 +7,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use kube::api::ObjectMeta;
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, CustomResourceExt};
-use rdd_api::{APP_NAME, App, Time};
+use rdd_api::{APP_NAME, App, AppSpec, Time};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
@@ -20,6 +20,9 @@ use crate::state::MirrorEvent;
 /// and small compared with the memory of the objects themselves. A full channel
 /// slows the watches down.
 const CHANNEL_CAPACITY: usize = 256;
+
+/// Delay before what could not be read is read again.
+const RETRY_DELAY: Duration = Duration::from_secs(1);
 
 /// An event of a watch of the API.
 #[derive(Debug)]
@@ -122,9 +125,10 @@ async fn watch_mirrors<K: MirrorResource>(
 async fn watch_app(client: Client, sender: mpsc::Sender<ApiEvent>) {
     let api: Api<App> = Api::all(client.clone());
     let config = watcher::Config::default().fields(&format!("metadata.name={APP_NAME}"));
-    let mut events = watcher(api, config).default_backoff().boxed();
+    let mut events = watcher(api.clone(), config).default_backoff().boxed();
     let mut listed = None;
     let mut origin: Option<AppOrigin> = None;
+    let mut spec: Option<AppSpec> = None;
     loop {
         let app = match events.try_next().await {
             Ok(Some(watcher::Event::Init)) => {
@@ -144,6 +148,15 @@ async fn watch_app(client: Client, sender: mpsc::Sender<ApiEvent>) {
                 continue;
             }
         };
+        let is_known = app
+            .as_ref()
+            .is_some_and(|app| spec.as_ref() == Some(&app.spec));
+        // Most events are about the status.
+        let app = match is_known {
+            true => app,
+            false => current_app(&api).await,
+        };
+        spec = app.as_ref().map(|app| app.spec.clone());
         let event = match app {
             Some(app) => {
                 if origin
@@ -162,6 +175,19 @@ async fn watch_app(client: Client, sender: mpsc::Sender<ApiEvent>) {
         if sender.send(event).await.is_err() {
             return;
         }
+    }
+}
+
+/// Returns the App as it is now. A watch that lags behind reports that mirroring was
+/// switched off, or that the App was deleted, when both may have been undone long ago:
+/// mirrors would be pruned for it, and deletions of clients be lost.
+async fn current_app(api: &Api<App>) -> Option<Box<App>> {
+    loop {
+        match api.get_opt(APP_NAME).await {
+            Ok(app) => return app.map(Box::new),
+            Err(error) => warn!(%error, "cannot read the App, retrying"),
+        }
+        sleep(RETRY_DELAY).await;
     }
 }
 
@@ -224,8 +250,6 @@ fn definitions(client: &Client) -> Api<CustomResourceDefinition> {
 /// Returns whether a deleted App was deleted together with its definition, and
 /// not by a client. For why this can be determined, see `deletion_check`.
 async fn was_deleted_with_definition(client: &Client, origin: Option<&AppOrigin>) -> bool {
-    /// Delay before a definition that could not be read is read again.
-    const RETRY_DELAY: Duration = Duration::from_secs(1);
     let api = definitions(client);
     loop {
         match api.get_metadata_opt(App::crd_name()).await {

@@ -145,6 +145,8 @@ pub(crate) async fn run(
             };
         if is_verified {
             let installation = evaluate(&definitions, &crds, &namespaces, &selected);
+            // The watch may report the end of the problem late, too.
+            retry = installation.problem.is_some();
             if let Some(problem) = &installation.problem
                 && sender.borrow().problem.as_ref() != Some(problem)
             {

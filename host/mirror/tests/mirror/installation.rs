@@ -258,7 +258,9 @@ async fn a_late_event_about_a_recreated_namespace_loses_no_deletion() {
     let engine = FakeEngine::default();
     engine.create_volume("data");
     let mirror = TestMirror::new(&engine).await;
-    mirror.wait_for_sync().await;
+    mirror
+        .wait_for_condition("Settled", "True", "Settled")
+        .await;
     let old = uids::<Volume>(&mirror).await;
     mirror.faults.freeze_watches_of("/api/v1/namespaces");
     let namespaces: Api<Namespace> = Api::all(mirror.client.clone());
@@ -281,6 +283,29 @@ async fn a_late_event_about_a_recreated_namespace_loses_no_deletion() {
         .unwrap();
     wait_for_recreation::<Volume>(&mirror, &old).await;
 
+    assert_late_events_lose_no_deletion(&engine, &mirror).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_late_event_about_an_app_that_runs_again_loses_no_deletion() {
+    let engine = FakeEngine::default();
+    engine.create_volume("data");
+    let mirror = TestMirror::new(&engine).await;
+    mirror
+        .wait_for_condition("Settled", "True", "Settled")
+        .await;
+    mirror.faults.freeze_watches_of(rdd_api::APP_GROUP);
+    // Events that arrive together may be skipped; of so many, not all are.
+    for is_running in [false, true].repeat(20) {
+        mirror.patch_app(json!({"running": is_running})).await;
+    }
+    assert_late_events_lose_no_deletion(&engine, &mirror).await;
+}
+
+/// Deletes the mirror of the only volume, which the engine refuses to remove, lets the
+/// frozen watches deliver their events, and asserts that the volume is removed as soon as
+/// the engine agrees.
+async fn assert_late_events_lose_no_deletion(engine: &FakeEngine, mirror: &TestMirror) {
     let refusal = EngineError::new(ErrorCode::Conflict, "it is in use");
     engine.fail(EngineOperation::Remove, None, refusal);
     let volumes = mirror.api::<Volume>();
