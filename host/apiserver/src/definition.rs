@@ -1,5 +1,5 @@
-//! CustomResourceDefinitions as objects: where they are stored, and how their deletion
-//! begins.
+//! CustomResourceDefinitions as objects: where they are stored, their conditions, and how
+//! their deletion begins.
 
 use serde_json::{Map, Value, json};
 

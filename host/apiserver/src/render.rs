@@ -1,4 +1,4 @@
-//! Encodes responses: objects, lists, and errors in the negotiated format.
+//! Encodes values, documents, and errors as responses in the negotiated format.
 
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WARNING};

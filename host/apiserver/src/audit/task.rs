@@ -11,8 +11,7 @@ use super::queue::{AuditReceiver, QueuedEvent};
 use super::{AuditOptions, AuditQueue};
 use crate::blocking_work::run_blocking;
 use crate::open_error::OpenError;
-use crate::tasks::ServerTask;
-use crate::tasks::{ControllerHandle, spawn_controller};
+use crate::tasks::{ControllerHandle, ServerTask, spawn_controller};
 
 /// The maximum number of events that are written at once.
 const MAX_BATCH: usize = 256;

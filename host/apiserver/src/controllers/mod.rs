@@ -1,6 +1,6 @@
-//! The controllers: they watch the store, and make what it contains come true.
+//! The controllers: each watches objects in the store and reconciles what they ask for.
 //!
-//! Each is supervised: the server cannot be relied on when one has failed.
+//! All are supervised: the server cannot be relied on when one has failed.
 
 mod crd;
 mod gc;

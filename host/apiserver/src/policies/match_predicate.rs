@@ -14,7 +14,7 @@ const WILDCARD: &str = "*";
 
 /// The predicate of `matchConstraints` and of `matchResources`.
 #[derive(Debug)]
-pub(crate) struct MatchPredicate {
+pub(super) struct MatchPredicate {
     included: Vec<ResourcePredicate>,
     excluded: Vec<ResourcePredicate>,
     namespaces: LabelSelector,
@@ -96,7 +96,7 @@ impl ResourcePredicate {
 
 impl MatchPredicate {
     /// Reads stored match resources. Absent ones match everything.
-    pub(crate) fn from_resources(resources: &Value) -> Self {
+    pub(super) fn from_resources(resources: &Value) -> Self {
         let rules = |field: &str| {
             let rules = resources[field].as_array();
             rules
@@ -119,7 +119,7 @@ impl MatchPredicate {
     ///
     /// # Errors
     /// The namespace, whose labels are needed, does not exist.
-    pub(crate) fn matched_resource(
+    pub(super) fn matched_resource(
         &self,
         view: &RequestView<'_>,
     ) -> Result<Option<Arc<ServedResource>>, ApiError> {

@@ -11,14 +11,14 @@ use crate::selectors::label::LabelSelector;
 
 /// The kind of the parameters of a policy.
 #[derive(Debug)]
-pub(crate) struct ParamKind {
+pub(super) struct ParamKind {
     api_version: String,
     kind: String,
 }
 
 /// The parameters that a binding selects.
 #[derive(Debug)]
-pub(crate) struct ParamSelection {
+pub(super) struct ParamSelection {
     /// The name of one object; empty if there is a selector.
     name: String,
     namespace: Option<String>,
@@ -30,7 +30,7 @@ pub(crate) struct ParamSelection {
 /// An error of [`ParamKind::find`] or [`ParamSelection::select`], in the words
 /// of kube-apiserver.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum ParamError {
+pub(super) enum ParamError {
     /// The kind is not served.
     #[error("failed to find resource referenced by paramKind: '{api_version}, Kind={kind}'")]
     UnknownKind {
@@ -62,7 +62,7 @@ pub(crate) enum ParamError {
 
 impl ParamKind {
     /// Reads `paramKind`.
-    pub(crate) fn from_spec(spec: &Value) -> Option<Self> {
+    pub(super) fn from_spec(spec: &Value) -> Option<Self> {
         let param_kind = spec.get("paramKind").filter(|kind| kind.is_object())?;
         let text = |field: &str| param_kind[field].as_str().unwrap_or_default().to_owned();
         let api_version = text("apiVersion");
@@ -76,7 +76,7 @@ impl ParamKind {
     ///
     /// # Errors
     /// The kind is not served.
-    pub(crate) fn find<'r>(
+    pub(super) fn find<'r>(
         &self,
         registry: &'r ResourceRegistry,
     ) -> Result<&'r Arc<ServedResource>, ParamError> {
@@ -98,7 +98,7 @@ impl ParamKind {
 
 impl ParamSelection {
     /// Reads `paramRef`.
-    pub(crate) fn from_spec(spec: &Value) -> Option<Self> {
+    pub(super) fn from_spec(spec: &Value) -> Option<Self> {
         let param_ref = spec.get("paramRef").filter(|param| param.is_object())?;
         let text = |field: &str| param_ref[field].as_str().unwrap_or_default().to_owned();
         Some(Self {
@@ -113,7 +113,7 @@ impl ParamSelection {
     ///
     /// # Errors
     /// See [`ParamError`].
-    pub(crate) fn select(
+    pub(super) fn select(
         &self,
         resource: &ServedResource,
         snapshot: &StoreSnapshot,

@@ -120,7 +120,7 @@ impl<'a> RequestView<'a> {
     fn read_namespace(&self, name: &str) -> Result<Value, ApiError> {
         let record = self
             .snapshot
-            .get(&format!("{}{name}", NAMESPACE_PREFIX))
+            .get(&format!("{NAMESPACE_PREFIX}{name}"))
             .ok_or_else(|| ApiError::not_found("", "namespaces", name))?;
         records::read(record).map_err(|error| ApiError::internal(error.to_string()))
     }

@@ -33,18 +33,18 @@ pub(crate) struct PolicyEntry {
 #[derive(Debug)]
 pub(crate) struct PolicyDefinition {
     pub(crate) name: String,
-    pub(crate) predicate: MatchPredicate,
-    pub(crate) param_kind: Option<ParamKind>,
-    pub(crate) ignores_errors: bool,
-    pub(crate) program: Result<PolicyProgram, ProgramError>,
+    pub(super) predicate: MatchPredicate,
+    pub(super) param_kind: Option<ParamKind>,
+    pub(super) ignores_errors: bool,
+    pub(super) program: Result<PolicyProgram, ProgramError>,
     /// Of evaluations: expressions may take a second.
-    pub(crate) pace: WorkPace,
+    pub(super) pace: WorkPace,
 }
 
 /// The errors of a stored policy that cannot be compiled any longer.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", join(.0))]
-pub(crate) struct ProgramError(Vec<FieldError>);
+pub(super) struct ProgramError(Vec<FieldError>);
 
 fn join(errors: &[FieldError]) -> String {
     let texts: Vec<String> = errors.iter().map(ToString::to_string).collect();
@@ -70,11 +70,11 @@ impl PolicyDefinition {
 pub(crate) struct BindingEntry {
     pub(crate) name: String,
     pub(crate) policy: String,
-    pub(crate) predicate: MatchPredicate,
-    pub(crate) params: Option<ParamSelection>,
-    pub(crate) denies: bool,
-    pub(crate) warns: bool,
-    pub(crate) audits: bool,
+    pub(super) predicate: MatchPredicate,
+    pub(super) params: Option<ParamSelection>,
+    pub(super) denies: bool,
+    pub(super) warns: bool,
+    pub(super) audits: bool,
 }
 
 impl BindingEntry {

@@ -48,7 +48,7 @@ pub struct ResourceAccessRequest<'a> {
 }
 
 impl AccessRequest<'_> {
-    pub(crate) fn namespace(&self) -> &str {
+    pub(super) fn namespace(&self) -> &str {
         match self {
             Self::Resource(request) => request.namespace,
             Self::NonResource { .. } => "",
@@ -98,7 +98,7 @@ impl AccessRequest<'_> {
 
 impl ResourceAccessRequest<'_> {
     /// Returns `resource/subresource`, or the resource alone.
-    pub(crate) fn combined_resource(&self) -> String {
+    pub(super) fn combined_resource(&self) -> String {
         match self.subresource {
             "" => self.resource.to_owned(),
             subresource => format!("{}/{subresource}", self.resource),

@@ -11,7 +11,7 @@ use crate::selectors::label::LabelSelector;
 const AGGREGATION_RULE: &str = "aggregationRule";
 
 /// Returns whether others provide the rules of a ClusterRole.
-pub(crate) fn is_aggregated(role: &Value) -> bool {
+pub(super) fn is_aggregated(role: &Value) -> bool {
     !selectors_of(role).is_empty()
 }
 

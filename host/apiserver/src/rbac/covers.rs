@@ -101,7 +101,7 @@ fn contains_path(list: &[String], path: &str) -> bool {
 }
 
 /// Joins rules that differ in their verbs only, for messages, and sorts them.
-pub(crate) fn compact(rules: Vec<RuleEntry>) -> Vec<RuleEntry> {
+pub(super) fn compact(rules: Vec<RuleEntry>) -> Vec<RuleEntry> {
     let mut verbs_of: BTreeMap<RuleEntry, Vec<String>> = BTreeMap::new();
     for mut rule in rules {
         let verbs = std::mem::take(&mut rule.verbs);

@@ -8,12 +8,14 @@
 pub(crate) mod escalation;
 
 mod access_request;
-pub(crate) mod aggregation;
-pub(crate) mod covers;
+mod aggregation;
+mod covers;
 mod rule_entry;
 mod snapshot;
 
 pub use access_request::{AccessOutcome, AccessRequest, ResourceAccessRequest};
+pub(crate) use aggregation::aggregate;
+pub(crate) use covers::missing_rights;
 pub(crate) use rule_entry::RuleEntry;
 pub(crate) use snapshot::{RbacSnapshot, is_master, join_errors};
 

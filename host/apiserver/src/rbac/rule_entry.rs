@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::access_request::{AccessRequest, ResourceAccessRequest};
 
 /// Matches every verb, group, resource, or path.
-pub(crate) const ALL: &str = "*";
+pub(super) const ALL: &str = "*";
 
 /// A rule of a role: Kubernetes' `PolicyRule`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -18,7 +18,7 @@ pub(crate) struct RuleEntry {
 }
 
 /// Returns whether a list has a text.
-pub(crate) fn has(list: &[String], text: &str) -> bool {
+pub(super) fn has(list: &[String], text: &str) -> bool {
     list.iter().any(|item| item == text)
 }
 

@@ -1,4 +1,4 @@
-//! Why an object cannot be normalized, and how it is.
+//! Why an object cannot be normalized, and what normalizing does with nulls.
 
 use rdd_apiserver_kinds::builtin;
 

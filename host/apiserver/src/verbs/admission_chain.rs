@@ -15,25 +15,17 @@ impl RequestContext {
     ///
     /// # Errors
     /// 403 with the message of the first that refuses.
-    pub(crate) fn check_admission(
-        &self,
-        operation: AdmissionOperation,
-        name: &str,
-        object: Option<&Value>,
-        old_object: Option<&Value>,
-        dry_run: bool,
-    ) -> Result<(), ApiError> {
-        let kind = &self.resource.kind;
-        let request = self.admission_request(operation, name, object, old_object, dry_run);
-        escalation::check(&self.server.rbac.load(), &request).map_err(|error| {
-            let message = error.to_string();
-            ApiError::forbidden(&kind.group, &kind.plural, name, &message, Vec::new())
-        })?;
+    pub(super) fn check_admission(&self, request: &AdmissionRequest<'_>) -> Result<(), ApiError> {
+        let refused = |message: String| {
+            let (group, resource) = (request.group, request.resource);
+            ApiError::forbidden(group, resource, request.name, &message, Vec::new())
+        };
+        escalation::check(&self.server.rbac.load(), request)
+            .map_err(|error| refused(error.to_string()))?;
         for policy in &*self.server.admission {
-            policy.admit(&request).map_err(|error| {
-                let message = error.to_string();
-                ApiError::forbidden(&kind.group, &kind.plural, name, &message, Vec::new())
-            })?;
+            policy
+                .admit(request)
+                .map_err(|error| refused(error.to_string()))?;
         }
         Ok(())
     }
@@ -42,15 +34,10 @@ impl RequestContext {
     ///
     /// # Errors
     /// 403, 413, or 422 with the message of a policy that denies the write.
-    pub(crate) async fn check_policies(
+    pub(super) async fn check_policies(
         &self,
-        operation: AdmissionOperation,
-        name: &str,
-        object: Option<&Value>,
-        old_object: Option<&Value>,
-        dry_run: bool,
+        request: &AdmissionRequest<'_>,
     ) -> Result<(), ApiError> {
-        let request = self.admission_request(operation, name, object, old_object, dry_run);
         let policies = self.server.policies.load_full();
         if policies.is_empty() {
             return Ok(());
@@ -60,11 +47,12 @@ impl RequestContext {
             snapshot: self.server.store.snapshot(),
             rbac: self.server.rbac.load_full(),
         };
-        let view = RequestView::new(&request, &self.resource, &self.query, state);
+        let view = RequestView::new(request, &self.resource, &self.query, state);
         policies::admit(&policies, view, &self.warnings).await
     }
 
-    fn admission_request<'a>(
+    /// Returns a write as the checks see it.
+    pub(super) fn admission_request<'a>(
         &'a self,
         operation: AdmissionOperation,
         name: &'a str,

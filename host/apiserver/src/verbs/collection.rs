@@ -26,7 +26,9 @@ pub(crate) async fn delete_collection(
     let predicate = SelectionPredicate::from_query(ctx)?;
     let page = list::select_page(ctx, &predicate)?;
     // All or nothing: a policy that refuses one object refuses the collection.
-    ctx.check_admission(AdmissionOperation::Delete, "", None, None, options.dry_run)?;
+    let operation = AdmissionOperation::Delete;
+    let request = ctx.admission_request(operation, "", None, None, options.dry_run);
+    ctx.check_admission(&request)?;
     let has_policies = !ctx.server.admission.is_empty();
     for (index, record) in page.records.iter().filter(|_| has_policies).enumerate() {
         if index % YIELD_EVERY == YIELD_EVERY - 1 {
@@ -34,13 +36,8 @@ pub(crate) async fn delete_collection(
         }
         let object = ctx.load(record)?;
         let name = meta::text(&object, "name");
-        ctx.check_admission(
-            AdmissionOperation::Delete,
-            name,
-            None,
-            Some(&object),
-            options.dry_run,
-        )?;
+        let request = ctx.admission_request(operation, name, None, Some(&object), options.dry_run);
+        ctx.check_admission(&request)?;
     }
     let mut deleted: Vec<Value> = Vec::with_capacity(page.records.len());
     for record in &page.records {

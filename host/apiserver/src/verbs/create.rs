@@ -71,27 +71,16 @@ pub(crate) async fn create_object(
     ctx.resource.strategy().add_unowned_fields(&mut object);
     let name = meta::text(&object, "name").to_owned();
     let mut guards = create_guards(ctx, &name)?;
-    ctx.check_admission(
-        AdmissionOperation::Create,
-        &name,
-        Some(&object),
-        None,
-        options.dry_run,
-    )?;
+    let operation = AdmissionOperation::Create;
+    let request = ctx.admission_request(operation, &name, Some(&object), None, options.dry_run);
+    ctx.check_admission(&request)?;
     request_object::check_limits(&object)?;
     let causes = request_object::validate(ctx, &object, None);
     if !causes.is_empty() {
         return Err(invalid_object(ctx, &object, causes));
     }
     request_object::warn_about(ctx, &object);
-    ctx.check_policies(
-        AdmissionOperation::Create,
-        &name,
-        Some(&object),
-        None,
-        options.dry_run,
-    )
-    .await?;
+    ctx.check_policies(&request).await?;
     ctx.resource.strategy().canonicalize(&mut object);
     let response = |payload| HandlerResponse::new(201, payload);
     if options.dry_run {

@@ -261,21 +261,10 @@ pub(crate) async fn delete_object(
             .ok_or_else(|| ctx.not_found(name))?;
         let live = ctx.load(&record)?;
         check_preconditions(ctx, name, &live, options)?;
-        ctx.check_admission(
-            AdmissionOperation::Delete,
-            name,
-            None,
-            Some(&live),
-            options.dry_run,
-        )?;
-        ctx.check_policies(
-            AdmissionOperation::Delete,
-            name,
-            None,
-            Some(&live),
-            options.dry_run,
-        )
-        .await?;
+        let operation = AdmissionOperation::Delete;
+        let request = ctx.admission_request(operation, name, None, Some(&live), options.dry_run);
+        ctx.check_admission(&request)?;
+        ctx.check_policies(&request).await?;
         let mut object = live.clone();
         let finalizers = options.finalizers(&live);
         let live_finalizers: Vec<&str> = meta::finalizers(&live);

@@ -124,24 +124,14 @@ pub(crate) async fn guaranteed_update(
         ctx.resource.strategy().canonicalize(&mut object);
         managed_fields::keep_times(&mut object, &live);
         let response = |payload| HandlerResponse::new(200, payload);
-        ctx.check_policies(
-            AdmissionOperation::Update,
-            name,
-            Some(&object),
-            Some(&live),
-            options.dry_run,
-        )
-        .await?;
+        let operation = AdmissionOperation::Update;
+        let (new, old) = (Some(&object), Some(&live));
+        let request = ctx.admission_request(operation, name, new, old, options.dry_run);
+        ctx.check_policies(&request).await?;
         if object == live {
             return Ok(response(ResponsePayload::Record(record)));
         }
-        ctx.check_admission(
-            AdmissionOperation::Update,
-            name,
-            Some(&object),
-            Some(&live),
-            options.dry_run,
-        )?;
+        ctx.check_admission(&request)?;
         if options.dry_run {
             return Ok(response(ResponsePayload::Object(object)));
         }

@@ -1,5 +1,5 @@
-//! CustomResourceDefinitions: validated when they are written, then served by
-//! one controller, which swaps the registry and reports in the status.
+//! The controller of CustomResourceDefinitions: it serves them by replacing the registry,
+//! reports in their status, and deletes the objects of deleted ones.
 
 mod controller;
 

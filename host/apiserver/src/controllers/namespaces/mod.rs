@@ -1,5 +1,5 @@
-//! The life cycle of namespaces: a terminating namespace accepts no new
-//! objects, its objects are deleted, and it is deleted after the last of them.
+//! The controller of namespaces: the objects in a terminating one are deleted, and the
+//! namespace after the last of them.
 
 mod controller;
 

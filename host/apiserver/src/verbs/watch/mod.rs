@@ -33,7 +33,7 @@ pub(crate) fn watch(ctx: &RequestContext) -> Result<Response<ResponseBody>, ApiE
         return Err(negotiate::not_acceptable_stream());
     }
     let encoder = WatchEncoder {
-        server: Arc::clone(&ctx.server),
+        clock: Arc::clone(&ctx.server.clock),
         resource: Arc::clone(&ctx.resource),
         predicate,
         shape: ctx.format.shape,
@@ -41,7 +41,7 @@ pub(crate) fn watch(ctx: &RequestContext) -> Result<Response<ResponseBody>, ApiE
         include_object: handler_response::include_object(ctx)?,
         send_columns: true,
     };
-    let mut watch_server = WatchServer::new(encoder, options.timeout, options.sends_bookmarks);
+    let mut watch_server = WatchServer::new(&ctx.server, encoder, &options);
     let prefix = ctx.resource.collection_prefix(ctx.namespace());
     let start_revision = match options.start {
         WatchStart::After(revision) => revision,

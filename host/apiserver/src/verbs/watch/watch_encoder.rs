@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use rdd_apiserver_kinds::table::{self, IncludeObjectPolicy};
-use rdd_apiserver_storage::{EventKind, StoreEvent, StoredRecord};
+use rdd_apiserver_storage::{Clock, EventKind, StoreEvent, StoredRecord};
 use serde_json::{Map, Value, json};
 
 use crate::encode;
@@ -13,7 +13,6 @@ use crate::meta;
 use crate::negotiate::{MediaType, ObjectShape};
 use crate::protobuf;
 use crate::resource::ServedResource;
-use crate::server_state::ServerState;
 use crate::status::ApiError;
 use crate::verbs::predicate::SelectionPredicate;
 
@@ -70,7 +69,7 @@ fn event_type(kind: EventKind) -> &'static str {
 
 /// What a watch selects, and in which form it is sent.
 pub(super) struct WatchEncoder {
-    pub(super) server: Arc<ServerState>,
+    pub(super) clock: Arc<dyn Clock>,
     pub(super) resource: Arc<ServedResource>,
     pub(super) predicate: SelectionPredicate,
     pub(super) shape: ObjectShape,
@@ -170,7 +169,7 @@ impl WatchEncoder {
                 [],
                 json!({"resourceVersion": revision.to_string()}),
                 self.include_object,
-                self.server.clock.now(),
+                self.clock.now(),
                 false,
             ),
             ObjectShape::PartialMetadata | ObjectShape::PartialMetadataList => {
@@ -209,7 +208,7 @@ impl WatchEncoder {
             }
             ObjectShape::Table => {
                 let metadata = json!({"resourceVersion": meta::text(object, "resourceVersion")});
-                let now = self.server.clock.now();
+                let now = self.clock.now();
                 let send_columns = std::mem::take(&mut self.send_columns);
                 let table = self.resource.columns.table(
                     [object],

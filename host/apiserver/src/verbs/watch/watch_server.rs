@@ -9,7 +9,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use rdd_apiserver_storage::{StoreWatch, StoredRecord, WatchEndReason};
 use tokio::time::{Instant, Sleep};
+use tokio_util::sync::CancellationToken;
 
+use super::options::WatchOptions;
 use super::watch_encoder::WatchEncoder;
 use crate::resource::ServedResource;
 use crate::server_state::ServerState;
@@ -45,14 +47,19 @@ pub(super) struct WatchServer {
     /// Ends when the server shuts down, or no longer serves the resource.
     removal: Pin<Box<dyn Future<Output = ()> + Send>>,
     is_removed: bool,
+    shutdown: CancellationToken,
 }
 
 impl WatchServer {
-    pub(super) fn new(encoder: WatchEncoder, timeout: Duration, sends_bookmarks: bool) -> Self {
+    pub(super) fn new(
+        server: &Arc<ServerState>,
+        encoder: WatchEncoder,
+        options: &WatchOptions,
+    ) -> Self {
         let now = Instant::now();
-        let (server, resource) = (Arc::clone(&encoder.server), Arc::clone(&encoder.resource));
-        let next_bookmark = sends_bookmarks.then(|| now + BOOKMARK_INTERVAL);
-        let deadline = now + timeout;
+        let next_bookmark = options.sends_bookmarks.then(|| now + BOOKMARK_INTERVAL);
+        let deadline = now + options.timeout;
+        let removal = until_removed(Arc::clone(server), Arc::clone(&encoder.resource));
         Self {
             encoder,
             initial_records: VecDeque::new(),
@@ -62,7 +69,8 @@ impl WatchServer {
             last_bookmark: 0,
             deadline,
             timer: Box::pin(tokio::time::sleep_until(first_of(deadline, next_bookmark))),
-            removal: Box::pin(until_removed(server, resource)),
+            removal: Box::pin(removal),
+            shutdown: server.shutdown.clone(),
             is_removed: false,
         }
     }
@@ -105,11 +113,11 @@ impl WatchServer {
             if let Some(line) = self.pending_lines.pop_front() {
                 return Some(line);
             }
-            if self.encoder.server.shutdown.is_cancelled() {
+            if self.shutdown.is_cancelled() {
                 return None;
             }
             // Before the events: a busy stream must not exceed its timeout.
-            if let Some(line) = self.due_bookmark() {
+            if let Some(line) = self.on_timer() {
                 return Some(line);
             }
             let (chunk, is_last) = self.event_chunk();
@@ -136,9 +144,9 @@ impl WatchServer {
         }
     }
 
-    /// Returns a bookmark if one is due and the watch has progressed since the latest
-    /// one. Ends the watch at its deadline.
-    fn due_bookmark(&mut self) -> Option<Bytes> {
+    /// Does what the timer is for, once it is due: returns a bookmark if the watch has
+    /// progressed since the latest one, and ends the watch at its deadline.
+    fn on_timer(&mut self) -> Option<Bytes> {
         let now = Instant::now();
         if now < first_of(self.deadline, self.next_bookmark) {
             return None;
