@@ -35,6 +35,7 @@ LINE_PAUSE = "0.1"  # seconds between lines
 SAMPLE_SECONDS, SHORTEST_SAMPLE = 10.0, 2.0
 LISTING_SECONDS = 5.0  # a listing takes milliseconds; this long means that the daemon hung
 DIVERGED_SECONDS = 8.0  # a mirror follows within milliseconds on an idle machine
+LONG_SECONDS = 600.0  # of a run in which the rate of the load counts
 SETTLE_SECONDS = 30.0  # for the last events to arrive after the load has ended
 LABEL = "rdd-soak"
 
@@ -240,8 +241,10 @@ async def main() -> int:
     ]
     of_backend = [entry for entry in warnings if entry.get("target", "").startswith("rdd_plugin")]
     memory, descriptors = trend(warm, "memory_kib"), trend(warm, "descriptors")
+    # A short run is a test: it needs some load, however slow the machine is.
+    least = 1 if took < LONG_SECONDS else options.rate / 2
     table = [
-        ("engine events per second", f"{docker.events / took:.1f}", f"at least {options.rate / 2:g}", docker.events / took >= options.rate / 2),
+        ("engine events per second", f"{docker.events / took:.1f}", f"at least {least:g}", docker.events / took >= least),
         ("lines followed", sum(follower.lines for follower in followers), "", True),
         ("memory, first and last sample after the warm-up (KiB)", f"{warm[0]['memory_kib']} {warm[-1]['memory_kib']}", "", True),
         ("memory, trend (KiB)", f"{memory:+.0f}", f"at most {MEMORY_GROWTH_KIB}", memory <= MEMORY_GROWTH_KIB),

@@ -90,7 +90,7 @@ process_of() { on_machine pgrep -f "^$1 .*$DIR"; }
     process=$(process_of "$victim" | head -n 1)
     on_machine kill -KILL "$process"
     case $victim in
-      dockerd) try --max 50 --delay 0.1 unchanged ;;
+      dockerd) try "${PATIENCE[@]}" unchanged ;;
       # Nothing is left to clean up after these; the next command does it.
       *) engine kill; engine start; engine stop; unchanged ;;
     esac
@@ -152,7 +152,7 @@ process_of() { on_machine pgrep -f "^$1 .*$DIR"; }
   engine start
   on_machine "$ENGINE_SCRIPT-run" "$DIR" "$(id -gn)" "$(cgroup_of "$DIR")" >"$BATS_TEST_TMPDIR/overtaken" 3>&- &
   local overtaken=$! status=0
-  try --max 10 grep "in use by another engine" "$BATS_TEST_TMPDIR/overtaken" || true # it ends, or waits for the lock
+  try "${PATIENCE[@]}" grep "in use by another engine" "$BATS_TEST_TMPDIR/overtaken"
   run -0 engine stop
   same "$output" "" # it need not be killed
   unchanged

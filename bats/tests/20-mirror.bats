@@ -7,19 +7,30 @@ load ../helpers/rdd
 setup_file() { start_file; }
 teardown_file() { end_file; }
 
+# A machine that is busy with something else may exceed the time once. A daemon that
+# needs longer does each time.
+started_in_time() {
+  local id begun
+  id=$(container rdd-test sleep 1000) || return
+  begun=$(millis)
+  kubectl wait --for=create "container/$id" --timeout=30s &&
+    kubectl wait --for=jsonpath='{.status.status}'=running "container/$id" --timeout=30s &&
+    [ $(($(millis) - begun)) -lt 2000 ]
+}
+removed_in_time() {
+  local id begun
+  id=$(container rdd-test sleep 1000) || return
+  mirrored "$id" && docker rm -f "$id" || return
+  begun=$(millis)
+  kubectl wait --for=delete "container/$id" --timeout=30s && [ $(($(millis) - begun)) -lt 2000 ]
+}
+
 @test "a container that docker starts is shown as running by kubectl within 2 s" {
-  id=$(container rdd-test sleep 1000)
-  begun=$(date +%s%N)
-  kubectl wait --for=create "container/$id" --timeout=2s
-  kubectl wait --for=jsonpath='{.status.status}'=running "container/$id" --timeout=2s
-  [ $((($(date +%s%N) - begun) / 1000000)) -lt 2000 ]
+  try --max 5 started_in_time
 }
 
 @test "a container that docker removes disappears from kubectl within 2 s" {
-  id=$(container rdd-test sleep 1000)
-  mirrored "$id"
-  docker rm -f "$id"
-  kubectl wait --for=delete "container/$id" --timeout=2s
+  try --max 5 removed_in_time
 }
 
 @test "a container deleted with kubectl is removed from the engine" {

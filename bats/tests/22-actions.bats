@@ -70,7 +70,7 @@ named() {
 @test "a stop continues after --timeout expires or the command is interrupted" {
   NAME=$(unique slow)
   # A shell that is PID 1 ignores SIGTERM.
-  ID=$(container --name "$NAME" --stop-timeout 6 rdd-test sh -c 'while :; do sleep 1; done')
+  ID=$(container --name "$NAME" --stop-timeout 15 rdd-test sh -c 'while :; do sleep 1; done')
   mirrored "$ID"
   run -1 rdd stop --timeout 1s "$NAME"
   contains "$output" "the request stands"
@@ -78,8 +78,9 @@ named() {
   local code=0 pid
   "$RDD_TEST_BIN" --state-dir "$STATE" stop "$NAME" >"$BATS_TEST_TMPDIR/out" 2>&1 3>&- &
   pid=$!
-  sleep 1
-  kill -INT "$pid"
+  # A command in the background ignores the signal until it handles it.
+  interrupted() { kill -INT "$pid"; ended "$pid"; }
+  try "${PATIENCE[@]}" interrupted
   wait "$pid" || code=$?
   same "$code" 130
   contains "$(cat "$BATS_TEST_TMPDIR/out")" interrupted

@@ -69,7 +69,7 @@ head_of() { answer "$@" | tr -d '\r' | sed '/^$/q' | tr '[:upper:]' '[:lower:]';
   local most=384
   ws "$LOGS/$CONTAINER" --streams $most >/dev/null 2>"$BATS_TEST_TMPDIR/held" 3>&- &
   holder=$!
-  try "${PATIENCE[@]}" grep -q subprotocol "$BATS_TEST_TMPDIR/held"
+  try --max 1200 --delay 0.1 grep -q subprotocol "$BATS_TEST_TMPDIR/held"
   refused "$LOGS/$CONTAINER" 429 "too many streams are open ($most)"
   contains "$(head_of "$LOGS/$CONTAINER")" "retry-after: 10"
   kill "$(pgrep -P "$holder")" # the client, a child of the shell that runs the function

@@ -133,7 +133,11 @@ log_lines() { same "$(docker logs "$1" | wc -l)" "$2"; }
 @test "on a terminal only colors pass through and standard error is red; a pipe gets every byte" {
   printf 'plain \033[32mgreen\033[0m \033]0;title\007\033[2J\033[1;1Hhome\n' >"$BATS_TEST_TMPDIR/written"
   id=$(container --env "TEXT=$(base64 -w0 "$BATS_TEST_TMPDIR/written")" rdd-test \
-    sh -c 'echo "$TEXT" | base64 -d; sleep 0.2; echo "$TEXT" | base64 -d >&2')
+    sh -c 'echo "$TEXT" | base64 -d; until [ -e /go ]; do sleep 0.1; done; echo "$TEXT" | base64 -d >&2')
+  # The engine has read the line of standard output before that of standard error is written.
+  is_read() { docker logs "$id" 2>/dev/null | grep home; }
+  try "${PATIENCE[@]}" is_read
+  docker exec "$id" touch /go
   mirrored "$id" exited
 
   rdd logs "$id" >"$BATS_TEST_TMPDIR/out" 2>"$BATS_TEST_TMPDIR/err"

@@ -51,7 +51,7 @@ client() {
     python) run=("$CLIENT_python" "$ROOT/bats/clients/python/clients.py") ;;
     node) run=(node "$BATS_FILE_TMPDIR/clients.mjs") ;;
   esac
-  exec timeout 120 "${run[@]}" "$2" "$STATE/kubeconfig" "${IN:-$SPACE}" "${@:3}"
+  exec timeout 600 "${run[@]}" "$2" "$STATE/kubeconfig" "${IN:-$SPACE}" "${@:3}"
 }
 # background NAME LANGUAGE CLIENT [ARGUMENT…]: runs it in the background, with its output in $BATS_TEST_TMPDIR/NAME
 background() {
@@ -59,7 +59,7 @@ background() {
   PROCESSES+=("$!")
 }
 # printed NAME LINE: waits for a line
-printed() { try "${PATIENCE[@]}" grep -qx "$2" "$BATS_TEST_TMPDIR/$1" || { cat "$BATS_TEST_TMPDIR/$1"{,.err}; return 1; }; }
+printed() { try --max 900 --delay 0.1 grep -qx "$2" "$BATS_TEST_TMPDIR/$1" || { cat "$BATS_TEST_TMPDIR/$1"{,.err}; return 1; }; }
 
 # The client with the label client=$1 sees the changes before, during, and after restarts.
 labeled() { # NAME VALUE

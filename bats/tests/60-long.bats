@@ -9,7 +9,7 @@ teardown() { if [ -z "${BATS_TEST_COMPLETED:-}" ]; then cat "$BATS_TEST_TMPDIR/o
 @test "a minute under load causes neither loss nor growth" {
   "$ROOT/scripts/soak" --seconds 60 --rdd "$RDD_TEST_BIN" --plugin-dir "$RDD_TEST_PLUGINS" --csv "$BATS_TEST_TMPDIR/soak.csv" >"$BATS_TEST_TMPDIR/out" 2>&1 3>&-
   # There was load.
-  [ "$(wc -l <"$BATS_TEST_TMPDIR/soak.csv")" -gt 10 ]
+  [ "$(wc -l <"$BATS_TEST_TMPDIR/soak.csv")" -gt 3 ]
 }
 
 @test "two daemons on one cluster leave each other's engines alone" {

@@ -258,6 +258,5 @@ EOF
   try "${PATIENCE[@]}" grep -q started "$BATS_TEST_TMPDIR/out"
   rdd plugin disable moby
   try "${PATIENCE[@]}" closed "$BATS_TEST_TMPDIR/err" 1013
-  run -0 answer "$LOGS/$id"
-  contains "$output" "HTTP/1.1 501"
+  try "${PATIENCE[@]}" expect_status "$LOGS/$id" 501
 }

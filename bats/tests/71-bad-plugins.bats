@@ -90,6 +90,8 @@ setup_file() {
   echo $! >"$STATE.pid"
   try --max 1200 --delay 0.1 ready_or_dead
   [ -f "$STATE/kubeconfig" ] || { cat "$STATE.log"; return 1; }
+  # All components are compiled at the same time.
+  try --max 600 --delay 1 has_state moby ready
   connected
 }
 teardown_file() { end_file; }
@@ -155,7 +157,8 @@ REASONS
   try --max 600 --delay 0.1 connected
   id=$(container rdd-test sh -c 'echo hello; sleep 600')
   mirrored "$id"
-  contains "$(rdd logs "$id")" hello
+  prints_hello() { contains "$(rdd logs "$id")" hello; }
+  try "${PATIENCE[@]}" prints_hello
   has_state moby ready
 }
 

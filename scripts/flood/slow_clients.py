@@ -25,8 +25,10 @@ STAGGER_SECONDS = 0.3  # so that handshakes do not delay each other
 DRIP_SECONDS = 0.2  # between two bytes
 # Each client of a flood opens this many connections at least: the daemon closes them.
 REOPENINGS = 1.2
-PROMPT_SECONDS = 5.0  # for kubectl, a program of 50 MB on a busy machine
-PROMPT_LINE_SECONDS = 2.0
+# What a client with credentials takes at most, of which half take no longer than the
+# first: a busy machine may hold anything back for a few seconds.
+PROMPT_SECONDS, SLOWEST_SECONDS = 5.0, 30.0
+PROMPT_LINE_SECONDS = 1.0
 LINE_SECONDS = 0.1
 ANONYMOUS = 256  # the daemon's limit of connections without credentials
 HEAD_BYTES = 380_000  # less than HTTP libraries take without a limit of their own
@@ -177,12 +179,12 @@ async def serve_others(context: FloodContext, target: Target) -> None:
 
     async with FloodProcess(target, clients) as flood:
         first_gaps = viewer.take()
-        begun, gets, slowest_handshake = time.monotonic(), [], 0.0
+        begun, gets, handshakes = time.monotonic(), [], []
         while time.monotonic() - begun < seconds:
             gets.append(await get_with_kubectl(context))
             opening = time.monotonic()
             await close((await daemon.open())[1])
-            slowest_handshake = max(slowest_handshake, time.monotonic() - opening)
+            handshakes.append(time.monotonic() - opening)
         gaps = first_gaps + viewer.take()
         opened = await flood.opened()
     ended = following.done()
@@ -190,7 +192,7 @@ async def serve_others(context: FloodContext, target: Target) -> None:
     await asyncio.gather(following, return_exceptions=True)
 
     failed = sum(math.isnan(get) for get in gets)
-    slowest = max((get for get in gets if not math.isnan(get)), default=float("nan"))
+    succeeded = [get for get in gets if not math.isnan(get)] or [math.inf]
     report.add(
         "slow clients at once; connections that they opened",
         f"{clients}; {opened}",
@@ -198,14 +200,15 @@ async def serve_others(context: FloodContext, target: Target) -> None:
         opened >= REOPENINGS * clients,
     )
     report.add("kubectl get without them, slowest", f"{max(quiet):.2f} s")
-    report.at_most("kubectl get among them, slowest", slowest, PROMPT_SECONDS, " s")
+    for what, taken in (("kubectl get", succeeded), ("TLS handshake", handshakes)):
+        report.at_most(f"{what} among them, p50", percentile(taken, 0.5), PROMPT_SECONDS, " s")
+        report.at_most(f"{what} among them, slowest", max(taken), SLOWEST_SECONDS, " s")
     report.equal(f"kubectl get that failed, of {len(gets)}", failed, 0)
-    report.at_most("TLS handshake among them, slowest", slowest_handshake, PROMPT_SECONDS, " s")
     report.add(
         "lines of a log without them: p50, longest gap", f"{percentile(quiet_gaps, 0.5):.2f} {max(quiet_gaps):.2f} s"
     )
-    report.add("lines of a log among them: p50", f"{percentile(gaps, 0.5):.2f} s")
-    report.at_most("lines of a log among them: longest gap", max(gaps), PROMPT_LINE_SECONDS, " s")
+    report.at_most("lines of a log among them: p50", percentile(gaps, 0.5), PROMPT_LINE_SECONDS, " s")
+    report.at_most("lines of a log among them: longest gap", max(gaps), SLOWEST_SECONDS, " s")
     report.equal("the log was followed all the time", not ended and len(gaps) > seconds, True)
 
 

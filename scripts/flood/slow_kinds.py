@@ -122,8 +122,9 @@ async def live(target: Target, kind: SlowKind, contexts: dict, pause: float) -> 
     """Runs one client; returns the seconds until it was disconnected. `contexts` are
     those of TLS by protocol."""
     tls = contexts.get(kind.protocol)
-    reader, writer = await asyncio.open_connection(target.host, target.port, ssl=tls)
+    # Before the connection: the daemon counts while this process waits for its turn.
     begun = time.monotonic()
+    reader, writer = await asyncio.open_connection(target.host, target.port, ssl=tls)
     dripping = None
     try:
         writer.write(kind.begin())

@@ -217,6 +217,7 @@ test('a restart of the engine under a followed log leaves a remark, and loses an
     // It still follows.
     await shown.getByRole('button', { name: 'Pause' }).waitFor();
   }
+  for (const id of ids) await eventually('it has counted further', async () => (await numbersOf(id, 1))[0] > 70);
   for (const id of ids) await docker('POST', `/containers/${id}/stop?t=0`);
   const expected = await Promise.all(ids.map((id) => numbersOf(id, 'all')));
   for (const numbers of expected) assert.ok(numbers.length > 70);

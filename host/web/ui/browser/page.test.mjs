@@ -62,12 +62,14 @@ test('containers are grouped, filtered, and follow the engine', async () => {
 
   const late = bed.engine.add('late');
   await page.getByRole('link', { name: 'late', exact: true }).waitFor();
-  await page.getByRole('button', { name: 'pause late' }).click();
-  await page.getByRole('button', { name: 'unpause late' }).waitFor();
+  const button = (action) => page.getByRole('button', { name: `${action} late`, exact: true });
+  await button('pause').click();
+  await button('unpause').waitFor();
   assert.equal(late.state, 'paused');
-  await page.getByRole('button', { name: 'unpause late' }).click();
-  await page.getByRole('button', { name: 'stop late' }).click();
-  await page.getByRole('button', { name: 'start late' }).waitFor();
+  await button('unpause').click();
+  await button('pause').waitFor();
+  await button('stop').click();
+  await button('start').waitFor();
   await page.getByRole('button', { name: 'delete late' }).click();
   await page.getByRole('dialog').getByRole('button', { name: 'Cancel' }).click();
   await page.getByRole('button', { name: 'delete late' }).click();

@@ -71,7 +71,7 @@ test('no text of a log, a name, or a label becomes markup', async () => {
   await clean('search with markup');
   await page.getByRole('button', { name: 'Fold JSON' }).click();
   await clean('whole');
-  assert.ok((await rows(page)).some((line) => line.includes('onerror')));
+  await eventually('the lines are drawn', async () => (await rows(page)).some((line) => line.includes('onerror')));
   assert.equal(page.urls.filter((url) => url.includes('evil.example')).length, 0);
   assert.deepEqual(page.problems, []);
   await page.context().close();

@@ -245,3 +245,39 @@ async fn until_removed(server: Arc<ServerState>, resource: Arc<ServedResource>) 
         () = change => {}
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt as _;
+
+    use super::*;
+    use crate::builtin_resources;
+    use crate::registry::ResourceRegistry;
+    use crate::server::ApiServer;
+    use crate::server_options::ApiServerOptions;
+
+    fn config_maps() -> Arc<ServedResource> {
+        let mut resources = builtin_resources::resources().into_iter();
+        let found = resources.find(|resource| resource.kind.plural == "configmaps");
+        found.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_watch_ends_although_its_resource_was_replaced_before_it_began() {
+        let server = ApiServer::open(ApiServerOptions::in_memory())
+            .await
+            .unwrap();
+        let [old, new] = [config_maps(), config_maps()];
+        let serve = |resource: &Arc<ServedResource>| {
+            let registry = ResourceRegistry::new(vec![Arc::clone(resource)], Vec::new());
+            server.0.registry.store(Arc::new(registry));
+        };
+        serve(&old);
+        let routed = until_removed(Arc::clone(&server.0), Arc::clone(&old));
+        serve(&new);
+        assert_eq!(routed.now_or_never(), Some(()));
+        let current = until_removed(Arc::clone(&server.0), Arc::clone(&new));
+        assert_eq!(current.now_or_never(), None);
+        server.close().await;
+    }
+}
