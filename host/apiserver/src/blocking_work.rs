@@ -78,7 +78,12 @@ mod tests {
             pace.run(|| std::thread::sleep(MAX_INLINE_TIME * 2));
         }
         assert!(pace.is_slow.load(Ordering::Relaxed));
-        pace.run(|| {});
+        for _ in 0..1000 {
+            // A busy machine may hold up what is short.
+            if pace.is_slow.load(Ordering::Relaxed) {
+                pace.run(|| {});
+            }
+        }
         assert!(!pace.is_slow.load(Ordering::Relaxed), "it was short again");
     }
 }

@@ -33,8 +33,9 @@ use common::{
 
 /// Longer than any test runs.
 const NEVER: Duration = Duration::from_secs(3600);
-/// Short enough for a test to wait for it.
-const SOON: Duration = Duration::from_millis(300);
+/// Short enough for a test to wait for it, and longer than a busy machine takes between
+/// a connection and its first request.
+const SOON: Duration = Duration::from_secs(1);
 
 /// Low limits on the number of connections, without timeouts.
 fn generous_limits() -> ConnectionLimits {

@@ -30,6 +30,8 @@ struct FaultScript {
     slow: bool,
     /// Number of requests about single objects.
     requests: usize,
+    /// Number of those about Leases.
+    lease_requests: usize,
     /// Number of checks for orphans.
     prune_checks: usize,
     interrupt: CancellationToken,
@@ -80,6 +82,11 @@ impl ApiFaults {
     /// Returns the number of requests about single objects.
     pub(crate) fn requests(&self) -> usize {
         self.lock().requests
+    }
+
+    /// Returns how many of [`ApiFaults::requests`] are about Leases.
+    pub(crate) fn lease_requests(&self) -> usize {
+        self.lock().lease_requests
     }
 
     /// Ends all running watches and fails the next `watches` ones, which must
@@ -141,6 +148,7 @@ impl ApiFaults {
             return RequestOutcome::Passes;
         }
         script.requests += 1;
+        script.lease_requests += usize::from(request.uri().path().contains("/leases/"));
         let (percent, slow) = (script.percent, script.slow);
         let Some(rng) = script.rng.as_mut() else {
             return RequestOutcome::Passes;

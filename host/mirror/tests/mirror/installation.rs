@@ -6,7 +6,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use kube::ResourceExt;
 use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
 use rdd_api::{App, Container, Image, Volume};
-use rdd_core::{EngineError, ErrorCode, RemoveTarget};
+use rdd_core::{EngineError, EngineObject, ErrorCode, RemoveTarget};
 use rdd_testkit::{EngineOperation, FakeEngine, eventually};
 use serde_json::json;
 
@@ -138,7 +138,11 @@ async fn a_deleted_namespace_is_recreated_and_the_engine_is_unchanged() {
         let finalized = namespaces
             .replace_subresource("finalize", NAMESPACE, &params, &namespace)
             .await;
-        assert!(finalized.is_ok() || namespaces.get_opt(NAMESPACE).await.unwrap().is_some());
+        // The controller may have been sooner.
+        match finalized {
+            Err(kube::Error::Api(status)) if [404, 409].contains(&status.code) => {}
+            finalized => drop(finalized.unwrap()),
+        }
     }
     wait_for_recreation::<Container>(&mirror, &containers).await;
     wait_for_recreation::<Volume>(&mirror, &volumes).await;
@@ -223,6 +227,18 @@ async fn a_mirror_held_by_a_cascading_deletion_is_recreated_afterwards() {
             }
         })
         .await;
+        // The removal was called, and a tag of before it would be removed, too.
+        eventually("the engine without the tag", || async {
+            let has_tag = |object: &EngineObject| {
+                matches!(object, EngineObject::Image(image)
+                    if image.repo_tags.iter().any(|tag| tag == "a:1"))
+            };
+            match engine.objects().iter().any(has_tag) {
+                false => Ok(()),
+                true => Err("the tag is there".to_owned()),
+            }
+        })
+        .await;
         engine.tag(&image, "a:1");
         eventually("the removal of our finalizer", || async {
             match api.get_opt(&name).await.unwrap() {
@@ -264,23 +280,25 @@ async fn a_late_event_about_a_recreated_namespace_loses_no_deletion() {
     let old = uids::<Volume>(&mirror).await;
     mirror.faults.freeze_watches_of("/api/v1/namespaces");
     let namespaces: Api<Namespace> = Api::all(mirror.client.clone());
+    let first = namespaces.get(NAMESPACE).await.unwrap();
     namespaces
         .delete(NAMESPACE, &DeleteParams::default())
         .await
         .unwrap();
-    // As another instance does, which has seen the deletion.
+    // As another instance does, which has seen the deletion. The writer of this one may
+    // have been sooner, which finds no namespace for what it writes.
     eventually("the end of the namespace", || async {
         match namespaces.get_opt(NAMESPACE).await.unwrap() {
-            None => Ok(()),
-            Some(found) => Err(format!("{found:?}")),
+            Some(found) if found.uid() == first.uid() => Err(format!("{found:?}")),
+            _ => Ok(()),
         }
     })
     .await;
     let namespace = serde_json::from_value(json!({"metadata": {"name": NAMESPACE}})).unwrap();
-    namespaces
-        .create(&PostParams::default(), &namespace)
-        .await
-        .unwrap();
+    match namespaces.create(&PostParams::default(), &namespace).await {
+        Err(kube::Error::Api(status)) if status.code == 409 => {}
+        created => drop(created.unwrap()),
+    }
     wait_for_recreation::<Volume>(&mirror, &old).await;
 
     assert_late_events_lose_no_deletion(&engine, &mirror).await;

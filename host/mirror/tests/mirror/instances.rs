@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::ResourceExt;
-use kube::api::{Api, DeleteParams, Patch, PatchParams};
+use kube::api::{Api, DeleteParams, Patch, PatchParams, Preconditions};
 use rdd_api::{ActionState, Container, INSTANCE_LABEL, Image, Volume};
 use rdd_core::{ContainerAction, ServingState};
 use rdd_testkit::{EngineCall, EngineOperation, FakeEngine, eventually};
 use serde_json::json;
 
-use crate::test_mirror::{MirroredResource, TestMirror, removals, status};
+use crate::test_mirror::{MirroredResource, TestMirror, removals, short_lease, status};
 
 /// Returns an engine with objects of every kind. The volume and the tag named
 /// `both` exist in every engine.
@@ -133,7 +133,10 @@ async fn a_restarted_instance_acquires_its_own_lease_at_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_takeover_replaces_the_mirrors_and_changes_no_engine() {
     let (one, two) = (engine("one"), engine("two"));
-    let mut first = TestMirror::new(&one).await;
+    let mut first = TestMirror::start_with(&one, |mirror| {
+        mirror.timing.lease = short_lease();
+    })
+    .await;
     first.wait_for_sync().await;
     wait_for_mirrors_of(&first, &one).await;
     let mut second = first.join("second", &two);
@@ -142,9 +145,16 @@ async fn a_takeover_replaces_the_mirrors_and_changes_no_engine() {
     // Deleted while their instance is stopped: the engine is not changed.
     for volume in first.list::<Volume>().await {
         let api = first.api::<Volume>();
-        api.delete(&volume.name_any(), &DeleteParams::default())
-            .await
-            .unwrap();
+        let preconditions = Preconditions {
+            uid: volume.uid(),
+            ..Preconditions::default()
+        };
+        let params = DeleteParams::default().preconditions(preconditions);
+        // On a busy machine, the second instance may have replaced it already.
+        match api.delete(&volume.name_any(), &params).await {
+            Err(kube::Error::Api(status)) if [404, 409].contains(&status.code) => {}
+            deleted => drop(deleted.unwrap()),
+        }
     }
     second.wait_for_sync().await;
     assert_eq!(holder(&first).await, "second");
@@ -265,7 +275,10 @@ async fn mirrors_without_an_instance_label_are_claimed_and_their_deletions_dropp
 async fn two_instances_on_one_engine_carry_out_an_action_once() {
     let engine = FakeEngine::default();
     let id = engine.run_container("web");
-    let mut first = TestMirror::new(&engine).await;
+    let mut first = TestMirror::start_with(&engine, |mirror| {
+        mirror.timing.lease = short_lease();
+    })
+    .await;
     first.wait_for_sync().await;
     let mut second = first.join("second", &engine);
     second.wait_for_standby().await;

@@ -115,16 +115,12 @@ async fn a_deleted_mirror_of_a_namespace_is_recreated() {
     let api = mirror.api::<ContainerNamespace>();
     let old = api.get("moby").await.unwrap();
     api.delete("moby", &DeleteParams::default()).await.unwrap();
-    eventually_within(
-        Duration::from_secs(5),
-        "the recreation of the namespace's mirror",
-        || async {
-            match api.get_opt("moby").await.unwrap() {
-                Some(new) if new.uid() != old.uid() => Ok(()),
-                other => Err(format!("{other:?}")),
-            }
-        },
-    )
+    eventually("the recreation of the namespace's mirror", || async {
+        match api.get_opt("moby").await.unwrap() {
+            Some(new) if new.uid() != old.uid() => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    })
     .await;
     assert_eq!(engine.calls(), []);
 }

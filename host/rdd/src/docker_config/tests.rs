@@ -90,8 +90,14 @@ async fn a_damaged_file_is_an_error_without_its_content() {
 /// Installs a helper on `PATH`. Its name is unique, since tests share `PATH`.
 fn helper(dir: &Path, name: &str, script: &str) -> CredentialHelper {
     let path = dir.join(format!("docker-credential-{name}"));
-    std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    // By another process: a child of a test that runs at the same time would inherit
+    // the file while it is written, and what is open for writing cannot be executed.
+    let write = r##"printf '#!/bin/sh\n%s\n' "$2" >"$1" && chmod 755 "$1""##;
+    let written = std::process::Command::new("sh")
+        .args(["-c", write, "sh"])
+        .args([path.as_os_str(), script.as_ref()])
+        .status();
+    assert!(written.unwrap().success());
     let mut helper = CredentialHelper::new(name, Duration::from_secs(30)).unwrap();
     helper.set_program(&path);
     helper
@@ -153,10 +159,17 @@ async fn a_helper_that_hangs_is_killed() {
         "hangs",
         &format!("echo $$ >{}; exec sleep 1000", pid_file.display()),
     );
-    hanging.set_timeout(Duration::from_millis(500));
-    let error = hanging.get("r.example").await.unwrap_err();
-    assert_eq!(error.code, ErrorCode::Timeout);
-    let pid = std::fs::read_to_string(&pid_file).unwrap();
+    let mut timeout = Duration::from_millis(500);
+    let pid = loop {
+        hanging.set_timeout(timeout);
+        let error = hanging.get("r.example").await.unwrap_err();
+        assert_eq!(error.code, ErrorCode::Timeout);
+        match std::fs::read_to_string(&pid_file) {
+            Ok(pid) if !pid.is_empty() => break pid,
+            // Killed before it had begun
+            _ => timeout *= 2,
+        }
+    };
     let pid = rustix::process::Pid::from_raw(pid.trim().parse().unwrap()).unwrap();
     rdd_testkit::eventually("the helper is gone", || async {
         match rustix::process::test_kill_process(pid) {

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use futures::{StreamExt as _, TryStreamExt as _};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::api::{Api, WatchEvent, WatchParams};
+use rdd_testkit::PATIENCE;
 use rustix::process::Signal;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
@@ -14,8 +15,22 @@ use crate::instance::TestInstance;
 /// watch or an idle connection takes longer than this.
 const WITHOUT_GRACE: Duration = Duration::from_millis(2500);
 
+/// Checks that something takes less than the grace period. A busy machine may need
+/// longer once, a daemon that waits for the grace period each time.
+async fn check_without_grace(what: impl AsyncFn() -> Duration) {
+    let mut took = Vec::new();
+    while took.iter().all(|took| *took >= WITHOUT_GRACE) {
+        assert!(took.len() < 3, "{took:?}");
+        took.push(what().await);
+    }
+}
+
 #[tokio::test]
 async fn a_shutdown_ends_a_watch_gracefully_and_does_not_wait_for_it() {
+    check_without_grace(shutdown_with_a_watch).await;
+}
+
+async fn shutdown_with_a_watch() -> Duration {
     let mut instance = TestInstance::new();
     instance.start().await;
     let namespaces: Api<Namespace> = Api::all(instance.client().await);
@@ -35,7 +50,7 @@ async fn a_shutdown_ends_a_watch_gracefully_and_does_not_wait_for_it() {
     while watch.try_next().await.unwrap().is_some() {}
     let exited = instance.wait_for_exit().await;
     assert_eq!(exited.status.code(), Some(0), "{}", exited.log);
-    assert!(began.elapsed() < WITHOUT_GRACE, "{:?}", began.elapsed());
+    began.elapsed()
 }
 
 #[tokio::test]
@@ -44,6 +59,8 @@ async fn a_start_during_a_shutdown_waits_for_the_previous_daemon() {
     instance.start().await;
     for _ in 0..3 {
         instance.signal(Signal::TERM);
+        // A daemon that has not noticed the signal is taken for one that goes on.
+        instance.wait_for_log("a second signal exits at once").await;
         let mut previous = instance.take_process();
         instance.start().await;
         assert_eq!(previous.wait().await.unwrap().code(), Some(0));
@@ -66,7 +83,14 @@ async fn a_daemon_that_is_stopped_during_its_start_does_not_block_the_next_one()
         let pid = rustix::process::Pid::from_raw(pid.try_into().unwrap()).unwrap();
         rustix::process::kill_process(pid, Signal::TERM).unwrap();
     }
-    instance.start().await;
+    // One that has not noticed its signal is taken for one that goes on.
+    let started = Instant::now();
+    instance.spawn(&[]);
+    while let Some(exited) = instance.wait_for_ready_or_exit().await {
+        let is_taken = exited.log.contains("another daemon is running on");
+        assert!(is_taken && started.elapsed() < PATIENCE, "{}", exited.log);
+        instance.spawn(&[]);
+    }
     for mut daemon in previous {
         daemon.wait().await.unwrap();
     }
@@ -76,6 +100,10 @@ async fn a_daemon_that_is_stopped_during_its_start_does_not_block_the_next_one()
 
 #[tokio::test]
 async fn a_second_signal_exits_at_once() {
+    check_without_grace(second_signal).await;
+}
+
+async fn second_signal() -> Duration {
     let mut instance = TestInstance::new();
     instance.start().await;
     // A body that is never sent keeps a request in flight until the grace period ends.
@@ -94,6 +122,10 @@ async fn a_second_signal_exits_at_once() {
     let began = Instant::now();
     instance.signal(Signal::INT);
     let exited = instance.wait_for_exit().await;
-    assert_eq!(exited.status.code(), Some(128 + 2), "{}", exited.log);
-    assert!(began.elapsed() < WITHOUT_GRACE, "{:?}", began.elapsed());
+    match exited.status.code() {
+        Some(130) => began.elapsed(),
+        // The grace period had ended before the second signal.
+        Some(0) => WITHOUT_GRACE,
+        _ => panic!("{}: {}", exited.status, exited.log),
+    }
 }

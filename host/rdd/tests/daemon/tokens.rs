@@ -114,7 +114,7 @@ async fn a_token_outlives_the_daemon_and_expires() {
     let lasting = create(&instance, &["--role", "viewer"]).await;
     let brief = create(
         &instance,
-        &["--role", "viewer", "--name", "brief", "--ttl", "2s"],
+        &["--role", "viewer", "--name", "brief", "--ttl", "10s"],
     )
     .await;
     eventually("the token expires", || async {

@@ -185,6 +185,12 @@ fn a_followed_log_that_is_idle_ends_at_until() {
     fixture::run("until", |fixture| async move {
         let id = fixture.create("a", "echo one; exec sleep 600", false).await;
         fixture.start(&id).await;
+        let follow = LogOptions {
+            follow: true,
+            ..whole_log()
+        };
+        let written = tokio::time::timeout(PATIENCE, fixture.logs(&id, follow).await.next()).await;
+        assert_eq!(written.unwrap().unwrap()[0].bytes, b"one\n");
         let options = LogOptions {
             follow: true,
             until: Some(timestamp(

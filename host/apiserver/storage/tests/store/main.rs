@@ -9,7 +9,6 @@
 mod backup;
 mod commit;
 mod common;
-mod crash;
 mod damage;
 mod faults;
 mod history;

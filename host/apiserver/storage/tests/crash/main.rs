@@ -1,4 +1,19 @@
 //! `kill -9` at any time loses no acknowledged write and repeats no revision.
+//!
+//! A program of its own: a child has, until it executes its program, a copy of each open
+//! file of this process, and with it the lock on a store that another test has closed.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
+
+#[allow(dead_code, reason = "the other tests of the store use the rest")]
+#[path = "../store/common.rs"]
+mod common;
+#[path = "../store/observed_writes.rs"]
+mod observed_writes;
 
 use std::env;
 use std::io::{BufRead, BufReader, Write};
@@ -20,7 +35,7 @@ const DEFAULT_ROUNDS: u32 = 30;
 
 /// The variable with the directory of the database, for the child.
 const DIRECTORY_VARIABLE: &str = "RDD_STORAGE_CRASH_DIRECTORY";
-const CHILD: &str = "crash::child_that_writes_until_it_is_killed";
+const CHILD: &str = "child_that_writes_until_it_is_killed";
 
 /// The maximum number of acknowledgements after which a child is killed.
 const MAX_ACKNOWLEDGED: u32 = 400;
