@@ -1,8 +1,9 @@
 //! The backend for Docker Engine, and for other engines with its API.
 //!
-//! - `backend` implements the contract's calls by means of `watch`, `logs`,
-//!   `entries`, `actions`, `creations`, `exec`, `removals`, `transfers`, and
-//!   `objects`.
+//! - `calls` implements the contract's calls by means of `watch`, `logs`,
+//!   `entries`, `actions`, `creations`, `exec`, `inspection`, `removals`, and
+//!   `transfers`.
+//! - `backend` is what they all use: the connection to the engine, and the state.
 //! - `client` sends requests to the engine and converts its failures to the
 //!   contract's errors.
 //! - `model` has the engine's documents, parsed leniently; `record` converts
@@ -12,7 +13,9 @@
 //! objects. Environment variables are never in a record: `model` has no field
 //! for them, and `record::redacted_json` blanks them.
 
-mod backend;
+// In layers: each module uses only those after it.
+
+mod calls;
 
 mod watch;
 
@@ -22,21 +25,28 @@ mod logs;
 mod actions;
 mod creations;
 mod exec;
-mod image_reference;
-mod registry_context;
+mod inspection;
 mod removals;
 mod transfers;
 
-mod objects;
-
-mod event;
 mod log_source;
-mod model;
-mod record;
-mod volume_times;
+mod registry_context;
+
+mod backend;
+
+mod image_reference;
+mod objects;
+mod stale_set;
 
 mod client;
+mod event;
+mod record;
+
 mod element_reader;
+mod model;
+mod removal_names;
+mod volume_times;
+
 mod lenient;
 mod time;
 mod url;

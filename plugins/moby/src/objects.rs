@@ -1,13 +1,12 @@
-//! Listing and inspecting objects.
+//! Requests that list and inspect objects.
 
 use rdd_sdk::http::{HttpRequest, HttpResponse};
-use rdd_sdk::types::{Error, Inspection, Object, ObjectKind, ObjectRef};
+use rdd_sdk::types::Error;
 use serde_json::json;
 
-use crate::backend::MobyBackend;
 use crate::client::{DockerClient, ListResponse, parse};
 use crate::lenient::LenientList;
-use crate::{model, record, time, url};
+use crate::{model, url};
 
 /// The maximum size of one object's document, more than an engine ever sends.
 const MAX_OBJECT_BYTES: usize = 16 << 20;
@@ -140,49 +139,4 @@ async fn get_object(client: &DockerClient, path: &str) -> Result<HttpResponse, E
 /// Returns the error of a reference to another namespace than Docker's only one.
 pub(crate) fn unknown_namespace(namespace: &str) -> Error {
     Error::not_found(format!("no such namespace: {namespace}"))
-}
-
-/// Implements `inspect`.
-pub(crate) async fn inspect(moby: &MobyBackend, object: &ObjectRef) -> Result<Inspection, Error> {
-    let ObjectRef {
-        kind,
-        namespace,
-        id,
-    } = object;
-    if namespace != record::NAMESPACE {
-        return Err(unknown_namespace(namespace));
-    }
-    let (mut object, raw) = match kind {
-        ObjectKind::Container => {
-            let (container, response) = inspect_container(&moby.client, id).await?;
-            let raw = record::redacted_json(&response.body)?;
-            (
-                Object::Container(record::container_from_inspect(container)),
-                raw,
-            )
-        }
-        ObjectKind::Image => {
-            let (image, response) = inspect_image(&moby.client, id).await?;
-            let raw = record::redacted_json(&response.body)?;
-            (Object::Image(record::image_from_inspect(image)), raw)
-        }
-        ObjectKind::Volume => {
-            let (volume, response) = inspect_volume(&moby.client, id).await?;
-            let raw = record::redacted_json(&response.body)?;
-            let times = moby.volume_times.borrow();
-            let created = times.reported(&volume.name, time::parse(&volume.created_at));
-            (
-                Object::Volume(record::volume_from_model(volume, created)),
-                raw,
-            )
-        }
-        ObjectKind::Namespace if id == record::NAMESPACE => {
-            (Object::Namespace(id.clone()), String::new())
-        }
-        ObjectKind::Namespace => {
-            return Err(unknown_namespace(id));
-        }
-    };
-    record::fit_to_limits(&mut object);
-    Ok(Inspection { object, raw })
 }

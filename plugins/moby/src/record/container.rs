@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use rdd_sdk::types::{Container, ContainerState, Port, PortBinding};
 
 use super::NAMESPACE;
-use crate::removals::original_name;
+use crate::removal_names::original_name;
 use crate::{model, time};
 
 /// The range of valid exit codes. Those of Windows containers are unsigned.

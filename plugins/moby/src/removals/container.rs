@@ -25,11 +25,8 @@ use rdd_sdk::types::{Error, ErrorCode, LogLevel};
 use super::delete;
 use crate::backend::MobyBackend;
 use crate::model::ContainerInspectResponse;
+use crate::removal_names::RemovalNames;
 use crate::{objects, url};
-
-/// The text between the name and the ID in the temporary name of a container
-/// that is being removed.
-const REMOVING_INFIX: &str = ".rdd-removing.";
 
 /// Removes a container by its full ID, running or not.
 pub(super) async fn remove(moby: &MobyBackend, id: &str) -> Result<(), Error> {
@@ -82,33 +79,6 @@ async fn cannot_be_renamed(
     }
 }
 
-/// The names of a container that is being removed.
-struct RemovalNames {
-    original: String,
-    temporary: String,
-    /// Whether an earlier attempt left the container with its temporary name.
-    is_renamed: bool,
-}
-
-impl RemovalNames {
-    fn new(name: &str, id: &str) -> Self {
-        let name = name.trim_start_matches('/');
-        let original = original_name(name, id);
-        Self {
-            original: original.to_owned(),
-            temporary: format!("{original}{REMOVING_INFIX}{id}"),
-            is_renamed: original != name,
-        }
-    }
-}
-
-/// Returns a container's original name, also while it is being removed.
-pub(crate) fn original_name<'a>(name: &'a str, id: &str) -> &'a str {
-    name.strip_suffix(id)
-        .and_then(|name| name.strip_suffix(REMOVING_INFIX))
-        .unwrap_or(name)
-}
-
 async fn rename(moby: &MobyBackend, container: &str, name: &str) -> Result<(), Error> {
     let path = format!("/containers/{}/rename", url::path_segment(container));
     let path = url::with_query(&path, [("name", name)]);
@@ -140,21 +110,4 @@ async fn detect_rename(moby: &MobyBackend, id: &str, error: Error) -> Error {
         ));
     }
     error
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_repeated_attempt_keeps_the_original_name() {
-        let first = RemovalNames::new("/web", "abc");
-        assert_eq!(first.temporary, "web.rdd-removing.abc");
-        assert!(!first.is_renamed);
-        let again = RemovalNames::new(&format!("/{}", first.temporary), "abc");
-        assert_eq!((again.original.as_str(), again.is_renamed), ("web", true));
-        assert_eq!(again.temporary, first.temporary);
-        // The temporary name of another container is an ordinary name.
-        assert!(!RemovalNames::new(&first.temporary, "abd").is_renamed);
-    }
 }

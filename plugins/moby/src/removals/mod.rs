@@ -9,8 +9,6 @@
 
 mod container;
 
-pub(crate) use container::original_name;
-
 use rdd_sdk::http::{HttpRequest, Method};
 use rdd_sdk::types::{Error, ErrorCode, Removal, RemovalTarget, Timestamp};
 use serde_json::json;

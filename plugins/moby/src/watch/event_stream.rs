@@ -12,9 +12,9 @@ use rdd_sdk::Host;
 use rdd_sdk::http::ResponseBody;
 use rdd_sdk::types::Error;
 
-use super::stale_set::StaleSet;
 use crate::backend::MobyBackend;
 use crate::event::{EventDecoder, events_path, watch_filters};
+use crate::stale_set::StaleSet;
 use crate::time;
 
 /// The resolution of the engine's clock. Events of this period before the

@@ -6,9 +6,9 @@ use std::pin::pin;
 use futures::stream::StreamExt;
 use rdd_sdk::types::{Error, ErrorCode, Event, LogLevel, Object};
 
-use super::stale_set::StaleKey;
 use super::{BATCH_SIZE, CONCURRENCY, EngineWatch, ReportedSet, image_cache};
 use crate::backend::MobyBackend;
+use crate::stale_set::StaleKey;
 use crate::{model, objects, record, time};
 
 impl EngineWatch<'_> {

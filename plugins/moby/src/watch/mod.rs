@@ -15,7 +15,6 @@ mod listing;
 mod refresh;
 
 mod image_cache;
-mod stale_set;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -30,10 +29,9 @@ use rdd_sdk::{WatchResponder, WatchSink};
 
 use crate::backend::MobyBackend;
 use crate::record;
+use crate::stale_set::{StaleKey, StaleSet};
 use event_stream::EventStream;
 use image_cache::ImageCache;
-use stale_set::StaleKey;
-pub(crate) use stale_set::StaleSet;
 
 /// The maximum number of objects that are read concurrently. More did not make
 /// the first listing faster.

@@ -15,10 +15,10 @@ use rdd_sdk::types::{
 };
 
 use super::image_cache::ListedImage;
-use super::stale_set::{StaleEntry, StaleKey, wait_until_due};
 use super::{BATCH_SIZE, CONCURRENCY, EngineWatch, KEPT_CONNECTIONS, image_cache, listing};
 use crate::backend::MobyBackend;
 use crate::record::{self, NAMESPACE};
+use crate::stale_set::{StaleEntry, StaleKey, wait_until_due};
 use crate::{model, objects, url};
 
 /// The delay before the first retry of a read.

@@ -5,12 +5,14 @@
 //! input, and the sizes of the terminal are copied concurrently. The end of the
 //! output ends the copying; the process may live longer.
 
+mod failed_start;
+
 use std::pin::pin;
 use std::time::Duration;
 
 use futures::future::{Either, join, pending, select};
 use rdd_sdk::demux::LogDemuxer;
-use rdd_sdk::http::{HttpRequest, Method, StatusCode, UpgradedReader, UpgradedWriter};
+use rdd_sdk::http::{HttpRequest, Method, UpgradedReader, UpgradedWriter};
 use rdd_sdk::types::{Error, ErrorCode, ExecOptions, OutputChunk, OutputSource, TerminalSize};
 use rdd_sdk::{ExecInput, InputStream, OutputResponder, OutputSink};
 use serde::{Deserialize, Serialize};
@@ -18,20 +20,15 @@ use serde::{Deserialize, Serialize};
 use crate::backend::MobyBackend;
 use crate::client::parse;
 use crate::url;
-
-/// The exit codes of a command that cannot be run, as in a shell.
-const NOT_EXECUTABLE: i32 = 126;
-const NOT_FOUND: i32 = 127;
+use failed_start::{
+    NOT_EXECUTABLE, NOT_FOUND, code_of_failed_start, code_of_refused_start, concat,
+    is_message_so_far,
+};
 
 /// The first and the longest time between two requests for the exit code of a
 /// process that has closed its output.
 const MIN_POLL_DELAY: Duration = Duration::from_millis(20);
 const MAX_POLL_DELAY: Duration = Duration::from_secs(1);
-
-/// The begin of an engine's message about a process that it cannot start, and its
-/// maximum length.
-const MESSAGE_PREFIX: &[u8] = b"OCI runtime exec failed";
-const MAX_MESSAGE_BYTES: usize = 4 * 1024;
 
 /// How often a new size is sent to a process that the engine is still starting,
 /// and the time between.
@@ -165,21 +162,6 @@ struct CopiedOutput {
     /// The whole output, if it may be a message of the engine about a command that
     /// it cannot run. It was not sent.
     message: Vec<OutputChunk>,
-}
-
-fn concat(chunks: &[OutputChunk]) -> Vec<u8> {
-    chunks
-        .iter()
-        .flat_map(|chunk| &chunk.bytes)
-        .copied()
-        .collect()
-}
-
-/// Returns whether an output that begins like this may be a message of the engine.
-fn is_message_so_far(chunks: &[OutputChunk]) -> bool {
-    let begin = concat(chunks);
-    let common = begin.len().min(MESSAGE_PREFIX.len());
-    begin.len() <= MAX_MESSAGE_BYTES && begin.get(..common) == MESSAGE_PREFIX.get(..common)
 }
 
 /// Creates a process that is not started. Returns its ID.
@@ -335,72 +317,7 @@ fn is_not_running_yet(error: &Error) -> bool {
     )
 }
 
-/// Returns the exit code for a start that the engine refused because the command
-/// cannot be run. Engines before version 24 report this as output.
-fn code_of_refused_start(status: Option<StatusCode>, error: &Error) -> Option<i32> {
-    let status = status?;
-    let message = &error.message;
-    if status != StatusCode::BAD_REQUEST && status != StatusCode::INTERNAL_SERVER_ERROR {
-        return None;
-    }
-    if message.contains("executable file not found") || message.contains("no such file") {
-        Some(NOT_FOUND)
-    } else if message.contains("permission denied") || message.contains("is a directory") {
-        Some(NOT_EXECUTABLE)
-    } else {
-        None
-    }
-}
-
-/// Returns the exit code of a process that could not be started, which an engine
-/// reports as output. Some report 126 also for a program that they do not find.
-fn code_of_failed_start(code: i32, output: &[u8]) -> i32 {
-    let output = String::from_utf8_lossy(output);
-    let is_not_found = output.as_bytes().starts_with(MESSAGE_PREFIX)
-        && (output.contains("executable file not found") || output.contains("no such file"));
-    match code {
-        NOT_EXECUTABLE if is_not_found => NOT_FOUND,
-        code => code,
-    }
-}
-
 /// Serializes a request. Its fields are strings and flags, which always works.
 fn to_json(value: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(value).unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_command_that_cannot_be_run_has_an_exit_code() {
-        let code = |status, message: &str| {
-            code_of_refused_start(Some(status), &Error::invalid_argument(message))
-        };
-        let bad = StatusCode::BAD_REQUEST;
-        assert_eq!(
-            code(bad, "exec: \"x\": executable file not found in $PATH"),
-            Some(127)
-        );
-        assert_eq!(code(bad, "exec /x: no such file or directory"), Some(127));
-        assert_eq!(code(bad, "exec: \"/x\": permission denied"), Some(126));
-        assert_eq!(code(bad, "something else"), None);
-        assert_eq!(
-            code(StatusCode::NOT_FOUND, "no such file or directory"),
-            None
-        );
-    }
-
-    #[test]
-    fn a_program_that_is_not_found_has_the_exit_code_of_a_shell() {
-        let message = b"OCI runtime exec failed: exec: \"x\": executable file not found in $PATH";
-        assert_eq!(code_of_failed_start(126, message), 127);
-        assert_eq!(code_of_failed_start(127, message), 127);
-        assert_eq!(
-            code_of_failed_start(126, b"x: executable file not found"),
-            126
-        );
-        assert_eq!(code_of_failed_start(0, message), 0);
-    }
 }

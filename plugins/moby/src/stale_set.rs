@@ -26,10 +26,10 @@ pub(crate) enum StaleKey {
 
 /// An object that must be read again.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct StaleEntry {
-    pub(super) key: StaleKey,
+pub(crate) struct StaleEntry {
+    pub(crate) key: StaleKey,
     /// Whether it was removed after it was last read.
-    pub(super) was_removed: bool,
+    pub(crate) was_removed: bool,
 }
 
 /// The stale objects, in the order of their first change.
@@ -60,7 +60,7 @@ impl StaleSet {
     }
 
     /// Inserts a key, unless it is in the set.
-    pub(super) fn insert(&mut self, key: StaleKey, was_removed: bool) {
+    pub(crate) fn insert(&mut self, key: StaleKey, was_removed: bool) {
         if self.queue.len() >= MAX_STALE_ENTRIES {
             return self.mark_everything();
         }
@@ -75,27 +75,27 @@ impl StaleSet {
     }
 
     /// Requests a new listing.
-    pub(super) fn mark_everything(&mut self) {
+    pub(crate) fn mark_everything(&mut self) {
         self.clear();
         self.everything = true;
         self.wake();
     }
 
     /// Returns whether a new listing is needed.
-    pub(super) fn needs_listing(&self) -> bool {
+    pub(crate) fn needs_listing(&self) -> bool {
         self.everything
     }
 
     /// Removes all keys at the beginning of a listing, which reads their
     /// objects.
-    pub(super) fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.queue.clear();
         self.was_removed.clear();
         self.everything = false;
     }
 
     /// Takes the oldest key that is not in `in_progress`.
-    pub(super) fn take_next(&mut self, in_progress: &HashSet<StaleKey>) -> Option<StaleEntry> {
+    pub(crate) fn take_next(&mut self, in_progress: &HashSet<StaleKey>) -> Option<StaleEntry> {
         let position = self
             .queue
             .iter()
@@ -121,7 +121,7 @@ impl StaleSet {
 }
 
 /// Waits until a key can be taken or a new listing is needed.
-pub(super) async fn wait_until_due(stale: &RefCell<StaleSet>, in_progress: &HashSet<StaleKey>) {
+pub(crate) async fn wait_until_due(stale: &RefCell<StaleSet>, in_progress: &HashSet<StaleKey>) {
     poll_fn(|cx| stale.borrow_mut().poll_due(in_progress, cx)).await;
 }
 
