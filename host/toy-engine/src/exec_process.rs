@@ -7,7 +7,7 @@ use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::connection::{ConnectionError, hang_up, read_line};
+use crate::connection_input::{ConnectionError, hang_up, read_line};
 use crate::protocol::{MAX_PAYLOAD_BYTES, parse_line, put_line, source_word};
 use crate::state::{SharedEngine, conflict};
 

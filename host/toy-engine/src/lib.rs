@@ -29,16 +29,16 @@
 //! # }
 //! ```
 
+// In layers: each module uses only those after it.
+
 mod control;
+
 mod demo;
-
-pub mod protocol;
-
 mod server;
 
 mod connection;
+
 mod log_response;
-mod object_lines;
 mod request;
 mod watch_response;
 
@@ -46,10 +46,16 @@ mod exec_process;
 mod program;
 mod transfer;
 
+mod connection_input;
+mod creation;
+mod object_lines;
+
+mod state;
+
 mod clock;
 mod container_log;
-mod creation;
-mod state;
+
+pub mod protocol;
 
 pub use control::ToyEngine;
 pub use server::{ListenError, ToyServer};

@@ -11,7 +11,7 @@ use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::time::sleep;
 
 use crate::clock;
-use crate::connection::ConnectionError;
+use crate::connection_input::ConnectionError;
 use crate::container_log::{ContainerLog, LogPart, LogSelection};
 use crate::protocol::{put_line, source_word};
 use crate::state::SharedEngine;

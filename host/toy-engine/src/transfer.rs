@@ -11,7 +11,7 @@ use rdd_core::{
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::time::sleep;
 
-use crate::connection::ConnectionError;
+use crate::connection_input::ConnectionError;
 use crate::creation::tagged;
 use crate::protocol::{phase_word, put_line};
 use crate::state::{SharedEngine, not_found};

@@ -7,7 +7,7 @@ use bytes::BytesMut;
 use rdd_core::EngineObject;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 
-use crate::connection::ConnectionError;
+use crate::connection_input::ConnectionError;
 use crate::object_lines::put_object;
 use crate::protocol::{kind_word, put_line};
 use crate::state::{ObjectChange, SharedEngine};
