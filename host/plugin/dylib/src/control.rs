@@ -13,9 +13,10 @@ use rdd_sdk_abi as abi;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio_util::sync::CancellationToken;
 
+use crate::library_call::LibraryCall;
 use crate::library_fault::{CallError, LibraryFault};
 use crate::library_instance::LibraryInstance;
-use crate::library_stream::{ItemView, QueuedMemory};
+use crate::library_stream::{ItemView, LibraryStream, QueuedMemory};
 use crate::stream_batch::{BatchLimits, BatchSender, pump};
 use crate::stream_call::OpenReply;
 use crate::stream_item;
@@ -126,7 +127,7 @@ async fn run(
             complete,
         } => {
             let result = async {
-                let call = instance.start_call(name, function, &parameters)?;
+                let call = LibraryCall::start(instance, name, function, &parameters)?;
                 tokio::select! {
                     biased;
                     result = call => result,
@@ -155,7 +156,7 @@ async fn watch(
     reply: OpenReply,
 ) -> Result<(), LibraryFault> {
     let opened = async {
-        let stream = instance.start_stream("watch", instance.functions().watch, "{}")?;
+        let stream = LibraryStream::start(instance, "watch", instance.functions().watch, "{}")?;
         stream.open().await?;
         Ok(stream)
     };

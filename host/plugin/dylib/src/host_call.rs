@@ -9,7 +9,7 @@ use rdd_sdk_abi as abi;
 use rdd_sdk_abi::waker::with_waker;
 use tokio::runtime::Handle;
 
-use crate::instance_host::{code_number, guarded, set_error};
+use crate::host_function::{code_number, guarded, set_error};
 
 /// What a call computes.
 type CallFuture = Pin<Box<dyn Future<Output = Result<String, EngineError>> + Send>>;

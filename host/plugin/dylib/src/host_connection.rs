@@ -15,7 +15,7 @@ use tokio::runtime::Handle;
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::host_context::HostContext;
-use crate::instance_host::{argument, code_number, guarded, set_error};
+use crate::host_function::{argument, code_number, guarded, set_error};
 use crate::thread_tracker::ThreadTracker;
 
 /// The opening of a connection.

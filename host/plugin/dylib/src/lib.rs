@@ -35,37 +35,47 @@
     reason = "the boundary to native code; each block names what it relies on"
 )]
 
-mod backend_context;
-mod backend_library;
+// In layers: each module uses only those after it.
+
+mod engine_calls;
 mod library_backend;
+
 mod library_handle;
+
+mod probe;
+
+mod control;
+mod exec_session;
+
+mod stream_call;
 
 mod instance_reply;
 mod instance_thread;
-mod thread_tracker;
-
-mod control;
-mod engine_calls;
-mod exec_session;
-mod probe;
-mod stream_batch;
-mod stream_call;
 mod stream_reader;
 
+mod backend_context;
+mod stream_batch;
+mod stream_item;
+
 mod library_call;
-mod library_instance;
 mod library_stream;
+
+mod library_instance;
+
+mod backend_library;
+mod instance_host;
 
 mod host_call;
 mod host_connection;
+
 mod host_context;
-mod instance_host;
+mod host_function;
 
 mod foreign;
-mod library_fault;
-
 mod json;
-mod stream_item;
+
+mod library_fault;
+mod thread_tracker;
 
 pub use backend_library::{AbiVersion, BackendLibrary, LibraryLoadError};
 pub use library_backend::LibraryBackend;

@@ -1,6 +1,7 @@
 //! A call in progress that has one result.
 
 use std::pin::Pin;
+use std::ptr;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
@@ -24,12 +25,42 @@ pub(crate) struct LibraryCall {
 }
 
 impl LibraryCall {
+    /// Begins a call with one result. `name` is the name of `function`.
+    pub(crate) fn start(
+        instance: &Rc<LibraryInstance>,
+        name: &'static str,
+        function: abi::StartCall,
+        parameters: &str,
+    ) -> Result<Self, CallError> {
+        let site = CallSite::new(name, "");
+        let mut call = ptr::null_mut();
+        let mut error = abi::Error::new();
+        let status = {
+            let _entry = instance.tracker().enter(site);
+            // SAFETY: this is the thread of the instance, and the pointers are valid.
+            unsafe {
+                function(
+                    instance.as_ptr(),
+                    abi::Bytes::new(parameters.as_bytes()),
+                    &raw mut call,
+                    &raw mut error,
+                )
+            }
+        };
+        if status != abi::READY {
+            // SAFETY: nothing was called since then.
+            return Err(unsafe { foreign::failure(site, status, &error) });
+        }
+        // SAFETY: the library has just returned the object.
+        Ok(unsafe { Self::new(instance.clone(), site, call)? })
+    }
+
     /// Takes a call that the library has returned.
     ///
     /// # Safety
     ///
     /// What the ABI demands: `call` is NULL or a new call of `instance`.
-    pub(crate) unsafe fn new(
+    unsafe fn new(
         instance: Rc<LibraryInstance>,
         site: CallSite,
         call: *mut abi::Call,

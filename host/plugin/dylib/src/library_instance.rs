@@ -9,9 +9,7 @@ use rdd_sdk_abi as abi;
 use crate::backend_library::LibraryFunctions;
 use crate::foreign;
 use crate::instance_host::InstanceHost;
-use crate::library_call::LibraryCall;
 use crate::library_fault::{CallError, contract_fault};
-use crate::library_stream::LibraryStream;
 use crate::thread_tracker::{CallSite, ThreadTracker};
 
 /// An instance. The raw pointers keep it on its thread. Its calls and streams
@@ -73,64 +71,9 @@ impl LibraryInstance {
         &self.tracker
     }
 
-    /// Begins a call with one result. `name` is the name of `function`.
-    pub(crate) fn start_call(
-        self: &Rc<Self>,
-        name: &'static str,
-        function: abi::StartCall,
-        parameters: &str,
-    ) -> Result<LibraryCall, CallError> {
-        let site = CallSite::new(name, "");
-        let mut call = ptr::null_mut();
-        let mut error = abi::Error::new();
-        let status = {
-            let _entry = self.tracker.enter(site);
-            // SAFETY: this is the thread of the instance, and the pointers are valid.
-            unsafe {
-                function(
-                    self.instance,
-                    abi::Bytes::new(parameters.as_bytes()),
-                    &raw mut call,
-                    &raw mut error,
-                )
-            }
-        };
-        if status != abi::READY {
-            // SAFETY: nothing was called since then.
-            return Err(unsafe { foreign::failure(site, status, &error) });
-        }
-        // SAFETY: the library has just returned the object.
-        Ok(unsafe { LibraryCall::new(self.clone(), site, call)? })
-    }
-
-    /// Begins a stream. `name` is the name of `function`.
-    pub(crate) fn start_stream(
-        self: &Rc<Self>,
-        name: &'static str,
-        function: abi::StartStream,
-        parameters: &str,
-    ) -> Result<LibraryStream, CallError> {
-        let site = CallSite::new(name, "");
-        let mut stream = ptr::null_mut();
-        let mut error = abi::Error::new();
-        let status = {
-            let _entry = self.tracker.enter(site);
-            // SAFETY: this is the thread of the instance, and the pointers are valid.
-            unsafe {
-                function(
-                    self.instance,
-                    abi::Bytes::new(parameters.as_bytes()),
-                    &raw mut stream,
-                    &raw mut error,
-                )
-            }
-        };
-        if status != abi::READY {
-            // SAFETY: nothing was called since then.
-            return Err(unsafe { foreign::failure(site, status, &error) });
-        }
-        // SAFETY: the library has just returned the object.
-        Ok(unsafe { LibraryStream::new(self.clone(), site, stream)? })
+    /// Returns the instance as the library's functions take it.
+    pub(crate) fn as_ptr(&self) -> *mut abi::Instance {
+        self.instance
     }
 }
 

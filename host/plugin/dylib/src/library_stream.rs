@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::future::poll_fn;
+use std::ptr;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
@@ -75,12 +76,42 @@ pub(crate) enum WriteProgress {
 }
 
 impl LibraryStream {
+    /// Begins a stream. `name` is the name of `function`.
+    pub(crate) fn start(
+        instance: &Rc<LibraryInstance>,
+        name: &'static str,
+        function: abi::StartStream,
+        parameters: &str,
+    ) -> Result<Self, CallError> {
+        let site = CallSite::new(name, "");
+        let mut stream = ptr::null_mut();
+        let mut error = abi::Error::new();
+        let status = {
+            let _entry = instance.tracker().enter(site);
+            // SAFETY: this is the thread of the instance, and the pointers are valid.
+            unsafe {
+                function(
+                    instance.as_ptr(),
+                    abi::Bytes::new(parameters.as_bytes()),
+                    &raw mut stream,
+                    &raw mut error,
+                )
+            }
+        };
+        if status != abi::READY {
+            // SAFETY: nothing was called since then.
+            return Err(unsafe { foreign::failure(site, status, &error) });
+        }
+        // SAFETY: the library has just returned the object.
+        Ok(unsafe { Self::new(instance.clone(), site, stream)? })
+    }
+
     /// Takes a stream that the library has returned.
     ///
     /// # Safety
     ///
     /// What the ABI demands: `stream` is NULL or a new stream of `instance`.
-    pub(crate) unsafe fn new(
+    unsafe fn new(
         instance: Rc<LibraryInstance>,
         site: CallSite,
         stream: *mut abi::Stream,

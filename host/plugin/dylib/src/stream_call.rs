@@ -105,7 +105,7 @@ pub(crate) async fn start(
     reply: OpenReply,
 ) -> Result<Option<LibraryStream>, LibraryFault> {
     let opened = async {
-        let stream = instance.start_stream(call.name, call.function, &call.parameters)?;
+        let stream = LibraryStream::start(instance, call.name, call.function, &call.parameters)?;
         stream.open().await?;
         Ok(stream)
     };
