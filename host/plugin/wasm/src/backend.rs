@@ -12,31 +12,14 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Span;
 
+use crate::backend_context::BackendContext;
 use crate::backend_handle::BackendHandle;
 use crate::convert;
-use crate::host_state::HostContext;
+use crate::host_context::HostContext;
 use crate::liveness::EngineLiveness;
 use crate::log_limiter::LogLimiter;
 use crate::plugin_instance::PluginInstance;
 use crate::runtime::LinkedComponent;
-
-/// What all stores of one backend share, across restarts.
-pub(crate) struct BackendContext {
-    pub(crate) component: LinkedComponent,
-    pub(crate) limits: BackendLimits,
-    pub(crate) host: Arc<HostContext>,
-    /// The memory of the control stores, each of which has its own limit: streams
-    /// that use all of theirs must not keep the backend from starting.
-    pub(crate) control_memory: Arc<MemoryBudget>,
-    /// The memory of the stores of streams.
-    pub(crate) stream_memory: Arc<MemoryBudget>,
-    pub(crate) shutdown: CancellationToken,
-    /// The tasks of all stores.
-    pub(crate) tasks: TaskTracker,
-    /// The span in which the tasks run.
-    pub(crate) span: Span,
-    pub(crate) permits: BackendPermits,
-}
 
 /// A component with its transport and limits. Starts a [`BackendHandle`] at each
 /// launch.

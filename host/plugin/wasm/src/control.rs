@@ -7,27 +7,25 @@
 
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures::StreamExt;
 use futures::future::{Either, select};
 use futures::stream::FuturesUnordered;
-use rdd_core::{
-    BackendInfo, ContainerAction, ContainerRef, ContainerSpec, EngineError, ErrorCode,
-    InspectResponse, ObjectRef, RemoveRequest, VolumeSpec,
-};
+use rdd_core::{BackendInfo, EngineError, ErrorCode};
 use rdd_plugin_contract::validation::{self, WatchValidator};
 use rdd_plugin_contract::{
     BackendLimits, ContractError, ExitReason, InstanceMemory, ProgressCounter, QueueCounter,
 };
-use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use wasmtime::component::{
     Accessor, ComponentNamedList, FutureReader, Lift, Lower, StreamReader, TypedFunc,
 };
 
 use crate::bindings::{engine, types};
+use crate::call_counter::CallCounter;
 use crate::call_tracker::{CallTracker, TrackedCall};
+use crate::control_request::{ControlRequest, GuestCall, ReplySender};
 use crate::convert;
 use crate::exports::InstanceExports;
 use crate::host_state::HostState;
@@ -35,71 +33,6 @@ use crate::plugin_instance::{
     OneshotConsumer, PluginInstance, RunError, close_streams, stop_future, stop_overdue,
 };
 use crate::watch_stream::{self, WatchConsumer, WatchHandle};
-
-/// The number of stalled calls at which the store is replaced whatever else runs
-/// in it: half of the reads that it may run.
-const MAX_STALLED_CALLS: usize = BackendLimits::MAX_READS / 2;
-
-/// The sender of a call's reply. The caller may have dropped the receiver.
-pub(crate) type ReplySender<T> = oneshot::Sender<Result<T, EngineError>>;
-
-/// A call on its way to the task that owns the store.
-pub(crate) struct ControlRequest {
-    pub(crate) call: GuestCall,
-    /// Held until the guest has finished the call, which may be long after the
-    /// caller gave up.
-    pub(crate) permit: OwnedSemaphorePermit,
-}
-
-/// A call of a guest's export.
-pub(crate) enum GuestCall {
-    Watch {
-        stop: CancellationToken,
-        reply: ReplySender<WatchHandle>,
-    },
-    Inspect {
-        object: ObjectRef,
-        /// Canceled when the caller gives up.
-        stop: CancellationToken,
-        reply: ReplySender<InspectResponse>,
-    },
-    Act {
-        container: ContainerRef,
-        action: ContainerAction,
-        reply: ReplySender<()>,
-    },
-    Remove {
-        request: RemoveRequest,
-        reply: ReplySender<()>,
-    },
-    CreateContainer {
-        spec: Box<ContainerSpec>,
-        reply: ReplySender<String>,
-    },
-    CreateVolume {
-        spec: Box<VolumeSpec>,
-        reply: ReplySender<String>,
-    },
-    Ping {
-        reply: ReplySender<()>,
-    },
-}
-
-impl GuestCall {
-    /// Whether the caller has given up.
-    fn is_abandoned(&self) -> bool {
-        match self {
-            Self::Watch { reply, .. } => reply.is_closed(),
-            Self::Inspect { reply, .. } => reply.is_closed(),
-            Self::Act { reply, .. } | Self::Remove { reply, .. } | Self::Ping { reply } => {
-                reply.is_closed()
-            }
-            Self::CreateContainer { reply, .. } | Self::CreateVolume { reply, .. } => {
-                reply.is_closed()
-            }
-        }
-    }
-}
 
 /// The task that owns a control store.
 pub(crate) struct ControlTask {
@@ -110,59 +43,6 @@ pub(crate) struct ControlTask {
     pub(crate) memory: Arc<InstanceMemory>,
     pub(crate) progress: Arc<ProgressCounter>,
     pub(crate) queued_events: QueueCounter,
-}
-
-/// The numbers of active and stalled calls in a store. A watch does not count,
-/// since its reader can start another one.
-#[derive(Debug, Default)]
-pub(crate) struct CallCounter {
-    active: AtomicUsize,
-    stalled: AtomicUsize,
-    changed: Notify,
-}
-
-/// One call that is counted by a [`CallCounter`].
-struct CountGuard<'a> {
-    count: &'a AtomicUsize,
-    changed: &'a Notify,
-}
-
-impl CallCounter {
-    fn count_active(&self) -> CountGuard<'_> {
-        CountGuard::new(&self.active, &self.changed)
-    }
-
-    fn count_stalled(&self) -> CountGuard<'_> {
-        CountGuard::new(&self.stalled, &self.changed)
-    }
-
-    /// Waits until the store must be replaced.
-    async fn wait_until_replaceable(&self) {
-        loop {
-            let changed = self.changed.notified();
-            let stalled = self.stalled.load(Ordering::Relaxed);
-            let active = self.active.load(Ordering::Relaxed);
-            if stalled >= MAX_STALLED_CALLS || (stalled > 0 && active == 0) {
-                return;
-            }
-            changed.await;
-        }
-    }
-}
-
-impl<'a> CountGuard<'a> {
-    fn new(count: &'a AtomicUsize, changed: &'a Notify) -> Self {
-        count.fetch_add(1, Ordering::Relaxed);
-        changed.notify_waiters();
-        Self { count, changed }
-    }
-}
-
-impl Drop for CountGuard<'_> {
-    fn drop(&mut self) {
-        self.count.fetch_sub(1, Ordering::Relaxed);
-        self.changed.notify_waiters();
-    }
 }
 
 impl ControlTask {

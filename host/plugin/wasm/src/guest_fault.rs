@@ -6,7 +6,7 @@
 
 use rdd_plugin_contract::{ExitKind, ExitReason};
 
-use crate::plugin_instance::MAX_HANDLES;
+use crate::limits::MAX_HANDLES;
 
 /// A fault that wasmtime has no type for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

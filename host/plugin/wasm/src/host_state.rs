@@ -3,64 +3,26 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rdd_core::{EngineError, ErrorCode, RegistryCredentialStore};
-use rdd_plugin_contract::{BackendMetrics, EngineTransport, ProgressCounter};
+use rdd_core::{EngineError, ErrorCode};
+use rdd_plugin_contract::{EngineTransport, ProgressCounter};
 use ring::rand::{SecureRandom as _, SystemRandom};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime::AsContextMut;
 use wasmtime::component::{Accessor, HasSelf};
+use wasmtime_wasi::{WasiCtxView, WasiView};
 
 use crate::bindings::host::{self, LogLevel};
 use crate::bindings::types::{self, Timestamp};
 use crate::call_tracker::{CallState, CallTracker, calling_task};
+use crate::host_context::HostContext;
 use crate::limits::StoreLimiter;
-use crate::liveness::EngineLiveness;
-use crate::log_limiter::LogLimiter;
-use crate::wasi::{MAX_LOG_LINE_BYTES, WasiState};
+use crate::wasi::WasiState;
 
 /// The longest sleep that the contract allows.
 const MAX_SLEEP: Duration = Duration::from_secs(3600);
 /// The maximum number of concurrent sleeps in one store. The SDK sleeps once or
 /// twice for each call and connection.
 pub(crate) const MAX_SLEEPS: usize = 4_096;
-
-/// What the imports of all stores of one backend share.
-pub(crate) struct HostContext {
-    /// The backend's name.
-    pub(crate) name: String,
-    pub(crate) transport: Arc<dyn EngineTransport>,
-    pub(crate) credentials: Arc<dyn RegistryCredentialStore>,
-    pub(crate) connection_permits: Arc<Semaphore>,
-    pub(crate) max_connections: usize,
-    /// One additional connection for liveness probes: an engine must not count
-    /// as lost because all other connections are in use and idle.
-    pub(crate) probe_permit: Arc<Semaphore>,
-    pub(crate) liveness: Arc<EngineLiveness>,
-    pub(crate) log_limiter: LogLimiter,
-    /// The directories that the backend may read.
-    pub(crate) directories: Vec<rdd_plugin_contract::GrantedDirectory>,
-    pub(crate) metrics: Arc<BackendMetrics>,
-}
-
-impl HostContext {
-    /// Writes a line of the backend to the daemon's log.
-    pub(crate) fn log(&self, level: LogLevel, message: &str) {
-        let Some(dropped) = self.log_limiter.admit() else {
-            return;
-        };
-        if dropped > 0 {
-            tracing::warn!(dropped, "backend logged too many lines");
-        }
-        let message = rdd_core::text::truncate(message, MAX_LOG_LINE_BYTES);
-        match level {
-            LogLevel::Trace => tracing::trace!("{message}"),
-            LogLevel::Debug => tracing::debug!("{message}"),
-            LogLevel::Info => tracing::info!("{message}"),
-            LogLevel::Warn => tracing::warn!("{message}"),
-            LogLevel::Error => tracing::error!("{message}"),
-        }
-    }
-}
 
 /// The data of one store.
 pub(crate) struct HostState {
@@ -99,12 +61,6 @@ impl HostState {
         }
     }
 
-    /// Returns what WASI needs.
-    pub(crate) fn wasi_state(&mut self) -> &mut WasiState {
-        let Self { host, wasi, .. } = self;
-        wasi.get_or_insert_with(|| Box::new(WasiState::unused(host)))
-    }
-
     /// Acquires the permit for another connection on behalf of `call`.
     pub(crate) fn acquire_connection(
         &self,
@@ -130,6 +86,14 @@ impl HostState {
                 ),
             )),
         }
+    }
+}
+
+impl WasiView for HostState {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        let Self { host, wasi, .. } = self;
+        wasi.get_or_insert_with(|| Box::new(WasiState::unused(host)))
+            .begin_call()
     }
 }
 

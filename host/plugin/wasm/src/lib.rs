@@ -39,35 +39,43 @@
 //! # }
 //! ```
 
-mod backend;
-mod backend_handle;
-mod runtime;
+// In layers: each module uses only those after it.
 
-mod limits;
+mod backend;
+
+mod backend_handle;
+
+mod control;
+mod probe;
+mod stream_call;
+
+mod backend_context;
+mod control_request;
+mod exec_input;
+mod item_stream;
+mod plugin_instance;
+
+mod call_counter;
+mod guest_fault;
+mod guest_time;
+mod runtime;
+mod watch_stream;
 
 mod cache;
-
 mod exports;
-mod host_state;
-mod plugin_instance;
-mod wasi;
-
 mod registry;
 mod transport;
 
-mod control;
-mod exec_input;
-mod stream_call;
-mod watch_stream;
-
-mod convert;
-
-mod call_tracker;
 mod connection_tracker;
 mod epoch;
-mod guest_fault;
-mod guest_time;
-mod probe;
+mod host_state;
+
+mod call_tracker;
+mod limits;
+mod wasi;
+
+mod convert;
+mod host_context;
 
 mod bindings;
 

@@ -1,4 +1,4 @@
-//! The limits of stores: memory, tables, and transfers.
+//! The limits of stores: memory, tables, handles, and transfers.
 
 use std::sync::Arc;
 
@@ -11,6 +11,10 @@ const MIB: usize = 1024 * 1024;
 /// from a component to the host: twice the 4 MiB that the contract allows for a
 /// record, because the host counts its own, larger structures.
 pub(crate) const TRANSFER_BYTES: usize = 8 * MIB;
+
+/// The maximum number of handles (streams, futures, tasks) that a guest may hold
+/// at once. A call takes about five, a connection four.
+pub(crate) const MAX_HANDLES: usize = 20_000;
 
 /// The maximum number of core instances in one store. A component built by
 /// `wit-component` has about five.

@@ -22,14 +22,11 @@ use crate::epoch::{EpochWatchdog, YieldTimeout};
 use crate::exports::InstanceExports;
 use crate::guest_fault::GuestFault;
 use crate::guest_time::meter_guest_time;
-use crate::host_state::{HostContext, HostState};
-use crate::limits::{StoreLimiter, TRANSFER_BYTES};
+use crate::host_context::HostContext;
+use crate::host_state::HostState;
+use crate::limits::{MAX_HANDLES, StoreLimiter, TRANSFER_BYTES};
 use crate::runtime::LinkedComponent;
 use crate::wasi::{BlockingWatch, WasiState, limit_blocking};
-
-/// The maximum number of handles (streams, futures, tasks) that a guest may hold
-/// at once. A call takes about five, a connection four.
-pub(crate) const MAX_HANDLES: usize = 20_000;
 
 /// An error that ends a store from within its event loop.
 pub(crate) enum RunError {

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
-use crate::backend::BackendContext;
+use crate::backend_context::BackendContext;
 use crate::call_tracker::CallTracker;
-use crate::control::{ControlRequest, GuestCall};
+use crate::control_request::{ControlRequest, GuestCall};
 use crate::liveness::{LivenessProbe, ProbeOutcome};
 
 /// Pings the engine whenever it is idle while a call or a stream waits for it. Never returns.

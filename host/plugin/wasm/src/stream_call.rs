@@ -1,48 +1,29 @@
 //! A call that returns a stream, in a store of its own: logs, processes, and
 //! transfers.
 
-use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll, ready};
 
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
-use futures::task::AtomicWaker;
-use futures::{FutureExt, Stream, StreamExt};
+use futures::{FutureExt, StreamExt};
 use rdd_core::EngineError;
-use rdd_plugin_contract::{ExitReason, InstanceMemory, ProgressCounter};
-use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
-use tokio_util::sync::{CancellationToken, DropGuard, PollSender};
+use rdd_plugin_contract::{ExitReason, InstanceMemory};
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
-use wasmtime::StoreContextMut;
 use wasmtime::component::{
-    Access, ComponentNamedList, FutureReader, Lift, Lower, Source, StreamConsumer, StreamReader,
-    StreamResult, TypedFunc,
+    Access, ComponentNamedList, FutureReader, Lift, Lower, StreamReader, TypedFunc,
 };
 
-use crate::backend::BackendContext;
+use crate::backend_context::BackendContext;
 use crate::bindings::types;
 use crate::convert::{self, StreamItem};
 use crate::exports::InstanceExports;
 use crate::host_state::HostState;
+use crate::item_stream::{self, BUFFER_BYTES, OpenReader};
 use crate::plugin_instance::{
     OneshotConsumer, PluginInstance, RunError, close_streams, stop_future, stop_overdue,
 };
-
-/// An item is read from the guest only while at most this many bytes wait for
-/// the reader. With the largest item, a batch of entries of 160 KiB, 352 KiB wait.
-const HIGH_WATER_BYTES: usize = 192 * 1024;
-/// The maximum number of batches that wait for the reader. A busy guest sends one
-/// item at a time, and reaches the limit in bytes first.
-const MAX_QUEUED_BATCHES: usize = 16;
-/// What the host may hold for one stream, as above. It is part of the memory of the
-/// store from its beginning: to count what actually waits would cost an operation
-/// on a counter that all streams share, for each chunk.
-const BUFFER_BYTES: usize = HIGH_WATER_BYTES + 160 * 1024;
-/// The maximum number of items in one batch. It bounds what the host allocates
-/// for a guest that sends thousands of tiny items.
-const MAX_BATCH_ITEMS: usize = 256;
 
 /// The streams that a call returns: its items, and its result.
 type GuestStreams<G, R> = (StreamReader<G>, FutureReader<Result<R, types::Error>>);
@@ -72,113 +53,6 @@ pub(crate) struct StreamCall<T: StreamItem, R, P> {
     pub(crate) has_late_result: bool,
 }
 
-/// The bytes that wait for the reader, and the waker of the guest's stream.
-#[derive(Default)]
-struct Backpressure {
-    buffered_bytes: AtomicUsize,
-    waker: AtomicWaker,
-}
-
-/// The consumer of the guest's stream.
-struct ItemConsumer<T: StreamItem> {
-    batches: PollSender<Vec<T>>,
-    backpressure: Arc<Backpressure>,
-    validator: T::Validator,
-    progress: Arc<ProgressCounter>,
-    /// Dropped with the consumer, after the guest's last item.
-    _open: oneshot::Sender<()>,
-}
-
-// No field is pinned.
-impl<T: StreamItem> Unpin for ItemConsumer<T> {}
-
-impl<D, T: StreamItem> StreamConsumer<D> for ItemConsumer<T> {
-    type Item = T::Guest;
-
-    fn poll_consume(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        mut store: StoreContextMut<D>,
-        mut source: Source<'_, T::Guest>,
-        finish: bool,
-    ) -> Poll<wasmtime::Result<StreamResult>> {
-        let pending = |finish| match finish {
-            true => Poll::Ready(Ok(StreamResult::Cancelled)),
-            false => Poll::Pending,
-        };
-        let this = &mut *self;
-        this.backpressure.waker.register(cx.waker());
-        if this.backpressure.buffered_bytes.load(Ordering::Acquire) > HIGH_WATER_BYTES {
-            return pending(finish);
-        }
-        match this.batches.poll_reserve(cx) {
-            Poll::Pending => return pending(finish),
-            Poll::Ready(Err(_)) => return Poll::Ready(Ok(StreamResult::Dropped)),
-            Poll::Ready(Ok(())) => {}
-        }
-        let mut batch = Vec::with_capacity(1);
-        while batch.len() < MAX_BATCH_ITEMS
-            && source.remaining(&mut store) > 0
-            && this.backpressure.buffered_bytes.load(Ordering::Acquire) <= HIGH_WATER_BYTES
-        {
-            let mut item = None;
-            source.read(&mut store, &mut item)?;
-            let Some(item) = item else { break };
-            let item = T::convert(item, &mut this.validator)?;
-            this.backpressure
-                .buffered_bytes
-                .fetch_add(item.memory_bytes(), Ordering::AcqRel);
-            batch.push(item);
-        }
-        if batch.is_empty() {
-            this.batches.abort_send();
-            return Poll::Ready(Ok(StreamResult::Completed));
-        }
-        this.progress.record();
-        Poll::Ready(Ok(match this.batches.send_item(batch) {
-            Ok(()) => StreamResult::Completed,
-            Err(_) => StreamResult::Dropped,
-        }))
-    }
-}
-
-/// The reader's side of a stream. It ends when the guest's stream does.
-struct ItemReader<T> {
-    batches: mpsc::Receiver<Vec<T>>,
-    batch: std::vec::IntoIter<T>,
-    backpressure: Arc<Backpressure>,
-    /// Stops the call if the reader is dropped before the end.
-    stop: Option<DropGuard>,
-}
-
-impl<T> Unpin for ItemReader<T> {}
-
-impl<T: StreamItem> Stream for ItemReader<T> {
-    type Item = T;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
-        let this = &mut *self;
-        loop {
-            if let Some(item) = this.batch.next() {
-                this.backpressure
-                    .buffered_bytes
-                    .fetch_sub(item.memory_bytes(), Ordering::AcqRel);
-                this.backpressure.waker.wake();
-                return Poll::Ready(Some(item));
-            }
-            match ready!(this.batches.poll_recv(cx)) {
-                Some(batch) => this.batch = batch.into_iter(),
-                None => {
-                    if let Some(stop) = this.stop.take() {
-                        stop.disarm();
-                    }
-                    return Poll::Ready(None);
-                }
-            }
-        }
-    }
-}
-
 /// An open stream and its result.
 pub(crate) struct OpenStream<T, R> {
     /// The items. Dropping it before its end stops the call.
@@ -196,12 +70,6 @@ impl<T: StreamItem> OpenStream<T, ()> {
             .filter_map(|result| futures::future::ready(result.err().map(Err)));
         items.map(Ok).chain(end).boxed()
     }
-}
-
-/// The reader's half of a stream, as the task returns it.
-struct OpenReader<T> {
-    batches: mpsc::Receiver<Vec<T>>,
-    backpressure: Arc<Backpressure>,
 }
 
 /// Starts a call in a new store and waits until the guest has returned its
@@ -235,23 +103,14 @@ where
     };
     context.tasks.spawn(task.instrument(context.span.clone()));
     match opened.await {
-        Ok(Ok(OpenReader {
-            batches,
-            backpressure,
-        })) => {
-            let items = ItemReader {
-                batches,
-                batch: Vec::new().into_iter(),
-                backpressure,
-                stop: Some(guard),
-            };
+        Ok(Ok(reader)) => {
             let result = async move {
                 result.await.unwrap_or_else(|_| {
                     Err(ExitReason::task_panicked().to_stream_error(stream, &backend))
                 })
             };
             Ok(OpenStream {
-                items: items.boxed(),
+                items: reader.into_stream(guard),
                 result: result.boxed(),
             })
         }
@@ -372,25 +231,13 @@ where
                     return Ok(Err(convert::engine_error(error)));
                 }
             };
-            let (batch_sender, batches) = mpsc::channel(MAX_QUEUED_BATCHES);
-            let backpressure = Arc::new(Backpressure::default());
-            let reader = OpenReader {
-                batches,
-                backpressure: backpressure.clone(),
-            };
+            let (open, closed) = oneshot::channel();
+            let (consumer, reader) = item_stream::channel(progress, open);
             if reply.send(Ok(reader)).is_err() {
                 close_streams(accessor, stream, end)?;
                 return Err(RunError::Host(ExitReason::shutdown()));
             }
-            let (open, closed) = oneshot::channel();
             let (guest_end_sender, guest_end) = oneshot::channel();
-            let consumer = ItemConsumer::<T> {
-                batches: PollSender::new(batch_sender),
-                backpressure,
-                validator: T::Validator::default(),
-                progress,
-                _open: open,
-            };
             accessor.with(|mut access| {
                 stream.pipe(&mut access, consumer)?;
                 end.pipe(&mut access, OneshotConsumer::new(guest_end_sender))

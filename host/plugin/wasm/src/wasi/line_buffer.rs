@@ -4,8 +4,7 @@
 //! Written by hand: `std::io::LineWriter` and the codecs of tokio keep a line of
 //! any length.
 
-/// The maximum length in bytes of a line that a backend logs.
-pub(crate) const MAX_LOG_LINE_BYTES: usize = 8 * 1024;
+use crate::host_context::MAX_LOG_LINE_BYTES;
 
 /// The bytes of a line that has not ended yet, at most [`MAX_LOG_LINE_BYTES`].
 #[derive(Debug, Default)]

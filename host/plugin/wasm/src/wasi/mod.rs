@@ -21,10 +21,9 @@ use wasmtime::component::{Linker, ResourceTable};
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
 use crate::bindings::host::LogLevel;
-use crate::host_state::{HostContext, HostState};
+use crate::host_context::HostContext;
 
 pub(crate) use blocking::{BlockingWatch, limit_blocking};
-pub(crate) use line_buffer::MAX_LOG_LINE_BYTES;
 use standard_stream::StandardStream;
 
 /// The interfaces that are linked, without their version.
@@ -74,7 +73,7 @@ pub(crate) fn is_linked(name: &str) -> bool {
 }
 
 /// Adds the interfaces to `linker`.
-pub(crate) fn add_to_linker(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
+pub(crate) fn add_to_linker<T: WasiView>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
     wasmtime_wasi::p2::add_to_linker_async(linker)
 }
 
@@ -118,6 +117,17 @@ impl WasiState {
         }
     }
 
+    /// Returns what a call of WASI uses, and records that one begins.
+    pub(crate) fn begin_call(&mut self) -> WasiCtxView<'_> {
+        let Self {
+            ctx,
+            table,
+            blocking,
+        } = self;
+        blocking.enter();
+        WasiCtxView { ctx, table }
+    }
+
     /// Returns the watch over calls that block the store.
     pub(crate) fn blocking(&self) -> BlockingWatch {
         self.blocking.clone()
@@ -135,18 +145,6 @@ fn denying_builder(host: &Arc<HostContext>) -> WasiCtxBuilder {
         .allow_udp(false)
         .allow_ip_name_lookup(false);
     builder
-}
-
-impl WasiView for HostState {
-    fn ctx(&mut self) -> WasiCtxView<'_> {
-        let WasiState {
-            ctx,
-            table,
-            blocking,
-        } = self.wasi_state();
-        blocking.enter();
-        WasiCtxView { ctx, table }
-    }
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 
 use super::line_buffer::LineBuffer;
 use crate::bindings::host::LogLevel;
-use crate::host_state::HostContext;
+use crate::host_context::HostContext;
 
 /// The number of bytes that the component may write at once.
 const WRITE_BYTES: usize = 64 * 1024;

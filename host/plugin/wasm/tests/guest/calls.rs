@@ -280,7 +280,7 @@ struct LineCounter(Arc<AtomicUsize>);
 
 impl tracing::Subscriber for LineCounter {
     fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
-        metadata.target() == "rdd_plugin_wasm::host_state"
+        metadata.target() == "rdd_plugin_wasm::host_context"
             && *metadata.level() == tracing::Level::INFO
     }
 
