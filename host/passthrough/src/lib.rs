@@ -14,29 +14,44 @@
 //!   within a second.
 //! - Bytes are forwarded unchanged.
 
+// In layers: each module uses only those after it.
+
 mod service;
-mod session;
 
 mod exec;
-
-mod entries;
-mod log_format;
-mod log_hub;
-mod log_reader;
-#[cfg(test)]
-mod message_schemas;
+mod log_session;
 mod mux;
 
+mod session;
+
 mod open_log;
-mod query;
-mod redaction;
-mod request_error;
+
+mod container_target;
+
 mod routes;
 mod stream_limiter;
 mod upgrade_request;
 
-mod delivery;
+mod request_error;
+
+mod exec_query;
+mod query;
+
+mod log_format;
+
+mod log_reader;
+
+mod log_hub;
+
+mod entries;
+
 mod peer_connection;
+
+mod delivery;
+mod redaction;
+
+#[cfg(test)]
+mod message_schemas;
 
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]

@@ -7,33 +7,21 @@ use async_stream::stream;
 use futures::stream::BoxStream;
 use futures::{Stream, StreamExt as _};
 use jiff::Timestamp;
-use rdd_core::{
-    ContainerEngine, ContainerIndex, ContainerLookup, ContainerRef, EngineError, IdFormat,
-    LogOptions, ServingSnapshot, ServingState, text,
-};
+use rdd_core::{ContainerEngine, ContainerIndex, ContainerRef, EngineError, LogOptions};
 use tokio::sync::watch;
 use tokio_tungstenite::tungstenite::Message;
 
+use crate::container_target::{ContainerTarget, ready_engine};
 use crate::entries::cursor::CursorScope;
 use crate::entries::engine_call::with_timeout;
-use crate::limits;
-use crate::log_format::{LogEncoder, encode_chunk};
+use crate::log_format::{FrameFormat, LogEncoder, encode_chunk};
 use crate::log_hub::{LogHub, LogOpenError};
 use crate::log_reader::{FollowMode, LogItem, LogItemStream, LogStart, LogView};
 use crate::query::{self, LogRequest, ParameterError};
 use crate::request_error::StreamRequestError;
-use crate::upgrade_request::FrameFormat;
 
 /// The messages of a log, in the format that the client selected.
 pub(crate) type MessageStream = BoxStream<'static, Result<Message, EngineError>>;
-
-/// The container whose log a request asks for.
-pub(crate) struct LogTarget<'a> {
-    pub(crate) snapshot: &'a ServingSnapshot,
-    pub(crate) containers: ContainerIndex,
-    /// The container as in the path: the name of its mirror, or its ID.
-    pub(crate) container: &'a str,
-}
 
 /// How a client reads a log.
 pub(crate) struct LogParams<'a> {
@@ -44,138 +32,74 @@ pub(crate) struct LogParams<'a> {
     pub(crate) now: Timestamp,
 }
 
-impl LogTarget<'_> {
-    /// Validates the request and opens the log.
-    pub(crate) async fn open(
-        &self,
-        reading: LogParams<'_>,
-        index: &watch::Receiver<ContainerIndex>,
-        hub: &LogHub,
-    ) -> Result<MessageStream, StreamRequestError> {
-        let LogParams {
-            query,
-            format,
-            is_probe,
-            now,
-        } = reading;
-        let Self {
-            snapshot,
-            container,
-            ..
-        } = self;
-        let id_format = self.check_form()?;
-        let mut request = query::parse_log_request(query, now.into())?;
-        request.check_format(format)?;
-        if is_probe {
-            request = LogRequest {
-                options: LogOptions {
-                    follow: false,
-                    tail: Some(0),
-                    ..request.options
-                },
-                follow: FollowMode::No,
-                ..request
-            };
-        }
-        // 501 takes precedence over 503: waiting does not install a backend.
-        if let Some(info) = &snapshot.info
-            && !info.capabilities.has_any_log()
-        {
-            return Err(StreamRequestError::LogsUnsupported {
-                backend: info.name.clone(),
-            });
-        }
-        let engine = ready_engine(snapshot)?;
-        let capabilities = engine.info().capabilities;
-        if request.needs_entries(format) && !capabilities.entry_times {
-            return Err(StreamRequestError::EntriesUnsupported {
-                backend: engine.info().name.clone(),
-            });
-        }
-        let namespace = request.namespace.clone();
-        let reference = self.reference(id_format, namespace, engine.info().default_namespace())?;
-        let indexed = self.containers.by_reference(&reference);
-        let indexed = indexed.as_ref().map(|indexed| &*indexed.container);
-        // Lines of a terminal cannot be told from its bytes in every engine.
-        let has_lines = indexed.is_some_and(|container| !container.tty);
-        let is_shareable = capabilities.entry_times && has_lines && request.is_shareable();
-        let opened = if request.needs_entries(format) || is_shareable {
-            let created_at = indexed.and_then(|container| container.created_at);
-            let scope = CursorScope::new(&reference, created_at, request.sources());
-            let view = request.view(engine, reference, index.clone(), &scope)?;
-            let encoder = LogEncoder::new(format, scope, view.start.last_time());
-            let opened = with_timeout(view.open(hub)).await;
-            opened.map(|items| encode_items(items, encoder).boxed())
-        } else {
-            let log = with_timeout(engine.get_logs(&reference, &request.options)).await;
-            let encode = move |chunk| encode_chunk(format, chunk);
-            log.map(|chunks| chunks.map(move |chunk| chunk.map(encode)).boxed())
-                .map_err(LogOpenError::Engine)
+/// Validates the request and opens the log.
+pub(crate) async fn open_log(
+    target: &ContainerTarget<'_>,
+    reading: LogParams<'_>,
+    index: &watch::Receiver<ContainerIndex>,
+    hub: &LogHub,
+) -> Result<MessageStream, StreamRequestError> {
+    let LogParams {
+        query,
+        format,
+        is_probe,
+        now,
+    } = reading;
+    let ContainerTarget {
+        snapshot,
+        container,
+        ..
+    } = target;
+    let id_format = target.check_form()?;
+    let mut request = query::parse_log_request(query, now.into())?;
+    request.check_format(format)?;
+    if is_probe {
+        request = LogRequest {
+            options: LogOptions {
+                follow: false,
+                tail: Some(0),
+                ..request.options
+            },
+            follow: FollowMode::No,
+            ..request
         };
-        opened.map_err(|error| {
-            StreamRequestError::from_open_error(&snapshot.backend, container, error)
-        })
     }
-
-    /// Checks that the text may be the name of a mirror or an ID, and returns the
-    /// format of IDs.
-    pub(crate) fn check_form(&self) -> Result<IdFormat, StreamRequestError> {
-        let format = self
-            .snapshot
-            .info
-            .as_ref()
-            .map_or(IdFormat::Identifier(limits::MAX_ID_LENGTH), |info| {
-                info.id_format
-            });
-        if format.matches(self.container) || self.containers.get(self.container).is_some() {
-            return Ok(format);
-        }
-        Err(StreamRequestError::InvalidId {
-            id: text::quote(self.container, limits::MAX_QUOTED_ID),
-            format,
-        })
+    // 501 takes precedence over 503: waiting does not install a backend.
+    if let Some(info) = &snapshot.info
+        && !info.capabilities.has_any_log()
+    {
+        return Err(StreamRequestError::LogsUnsupported {
+            backend: info.name.clone(),
+        });
     }
-
-    /// Returns the reference to the container. One that is not in the index is
-    /// looked for in the default namespace, since the engine may have it.
-    pub(crate) fn reference(
-        &self,
-        format: IdFormat,
-        namespace: Option<String>,
-        default_namespace: &str,
-    ) -> Result<ContainerRef, StreamRequestError> {
-        match self.containers.find(self.container, namespace.as_deref()) {
-            ContainerLookup::Found(reference) => Ok(reference),
-            ContainerLookup::Ambiguous { namespaces } => Err(StreamRequestError::AmbiguousId {
-                id: self.container.to_owned(),
-                namespaces,
-            }),
-            // The name of a mirror, whose container is in another namespace.
-            ContainerLookup::NotFound if !format.matches(self.container) => {
-                Err(StreamRequestError::ContainerNotFound {
-                    backend: self.snapshot.backend.clone(),
-                    id: self.container.to_owned(),
-                })
-            }
-            ContainerLookup::NotFound => {
-                let namespace = namespace.unwrap_or_else(|| default_namespace.to_owned());
-                Ok(ContainerRef::new(namespace, self.container))
-            }
-        }
+    let engine = ready_engine(snapshot)?;
+    let capabilities = engine.info().capabilities;
+    if request.needs_entries(format) && !capabilities.entry_times {
+        return Err(StreamRequestError::EntriesUnsupported {
+            backend: engine.info().name.clone(),
+        });
     }
-}
-
-/// Returns the engine of a snapshot.
-pub(crate) fn ready_engine(
-    snapshot: &ServingSnapshot,
-) -> Result<&Arc<dyn ContainerEngine>, StreamRequestError> {
-    match &snapshot.serving {
-        ServingState::Ready(engine) => Ok(engine),
-        ServingState::Unavailable(reason) => Err(StreamRequestError::from_unavailable(
-            &snapshot.backend,
-            reason,
-        )),
-    }
+    let namespace = request.namespace.clone();
+    let reference = target.reference(id_format, namespace, engine.info().default_namespace())?;
+    let indexed = target.containers.by_reference(&reference);
+    let indexed = indexed.as_ref().map(|indexed| &*indexed.container);
+    // Lines of a terminal cannot be told from its bytes in every engine.
+    let has_lines = indexed.is_some_and(|container| !container.tty);
+    let is_shareable = capabilities.entry_times && has_lines && request.is_shareable();
+    let opened = if request.needs_entries(format) || is_shareable {
+        let created_at = indexed.and_then(|container| container.created_at);
+        let scope = CursorScope::new(&reference, created_at, request.sources());
+        let view = request.view(engine, reference, index.clone(), &scope)?;
+        let encoder = LogEncoder::new(format, scope, view.start.last_time());
+        let opened = with_timeout(view.open(hub)).await;
+        opened.map(|items| encode_items(items, encoder).boxed())
+    } else {
+        let log = with_timeout(engine.get_logs(&reference, &request.options)).await;
+        let encode = move |chunk| encode_chunk(format, chunk);
+        log.map(|chunks| chunks.map(move |chunk| chunk.map(encode)).boxed())
+            .map_err(LogOpenError::Engine)
+    };
+    opened.map_err(|error| StreamRequestError::from_open_error(&snapshot.backend, container, error))
 }
 
 impl LogRequest {

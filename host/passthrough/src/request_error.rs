@@ -4,7 +4,7 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use rdd_core::{EngineError, ErrorCode, IdFormat, UnavailableReason};
 use rdd_gateway::GatewayBody;
 
-use crate::exec::ExecParameterError;
+use crate::exec_query::ExecParameterError;
 use crate::limits;
 use crate::log_hub::LogOpenError;
 use crate::query::ParameterError;
@@ -66,10 +66,9 @@ pub(crate) enum StreamRequestError {
     #[error("a log is streamed over a WebSocket: {0}")]
     UpgradeRequired(&'static str),
     #[error(
-        "the logs of many containers need the subprotocol {}; name it in Sec-WebSocket-Protocol",
-        crate::mux::SUBPROTOCOL
+        "the logs of many containers need the subprotocol {0}; name it in Sec-WebSocket-Protocol"
     )]
-    SubprotocolRequired,
+    SubprotocolRequired(&'static str),
     #[error("the WebSocket handshake is invalid: {0}")]
     InvalidHandshake(&'static str),
     #[error("the daemon is shutting down")]
@@ -172,7 +171,7 @@ impl StreamRequestError {
             Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooManyStreams { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::InvalidId { .. }
-            | Self::SubprotocolRequired
+            | Self::SubprotocolRequired(_)
             | Self::InvalidParameter(_)
             | Self::InvalidExecParameter(_)
             | Self::InvalidHandshake(_) => StatusCode::BAD_REQUEST,

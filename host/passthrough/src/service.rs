@@ -15,17 +15,19 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
 
+use crate::container_target::{ContainerTarget, ready_engine};
 use crate::exec::{self, ExecProtocol, ProcessSession};
 use crate::limits;
+use crate::log_format::{FrameFormat, LOG_SUBPROTOCOLS};
 use crate::log_hub::LogHub;
+use crate::log_session::LogSession;
 use crate::mux::{self, MuxSession};
-use crate::open_log::{LogParams, LogTarget, ready_engine};
+use crate::open_log::{LogParams, open_log};
 use crate::request_error::StreamRequestError;
 use crate::routes::{self, RequestRoute};
-use crate::session::LogSession;
 use crate::session::connection::{self, SessionHandler};
 use crate::stream_limiter::{StreamLimiter, StreamPermit};
-use crate::upgrade_request::{self, FrameFormat, LOG_SUBPROTOCOLS, UpgradeRequest};
+use crate::upgrade_request::{self, UpgradeRequest};
 
 /// What a [`Passthrough`] is made of.
 pub struct PassthroughOptions {
@@ -175,7 +177,7 @@ impl Passthrough {
         let upgrade_request = UpgradeRequest::parse(request);
         let query = request.uri().query().unwrap_or_default();
         let snapshot = serving.borrow().clone();
-        let target = LogTarget {
+        let target = ContainerTarget {
             snapshot: &snapshot,
             containers: containers.borrow().clone(),
             container: &container,
@@ -205,7 +207,7 @@ impl Passthrough {
             is_probe: upgrade_request.is_err(),
             now: Timestamp::now(),
         };
-        let messages = target.open(reading, containers, hub).await?;
+        let messages = open_log(&target, reading, containers, hub).await?;
         let upgrade_request = upgrade_request?;
 
         let span = tracing::info_span!("log_session", backend = snapshot.backend, container, user);
@@ -237,7 +239,7 @@ impl Passthrough {
         let known = [(mux::SUBPROTOCOL, ())];
         let selected = upgrade_request::select_subprotocol(request.headers(), &known);
         if selected.is_none() && upgrade_request.is_ok() {
-            return Err(StreamRequestError::SubprotocolRequired);
+            return Err(StreamRequestError::SubprotocolRequired(mux::SUBPROTOCOL));
         }
         let snapshot = state.serving.borrow().clone();
         if let Some(info) = &snapshot.info

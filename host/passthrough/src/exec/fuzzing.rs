@@ -16,7 +16,6 @@ use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{mpsc, watch};
 
 use super::channel_message::{InputMessage, parse_input};
-pub(crate) use super::parameters::{ExecParams, PARAMETERS as EXEC_PARAMETERS, parse_exec_params};
 use super::process_input::ProcessInput;
 use super::protocol::ExecProtocol;
 use crate::limits;

@@ -2,7 +2,6 @@
 //! connects its input and output to a WebSocket.
 
 mod open_process;
-mod parameters;
 mod protocol;
 
 mod channel_message;
@@ -15,6 +14,5 @@ mod process_session;
 pub(crate) mod fuzzing;
 
 pub(crate) use open_process::open_process;
-pub(crate) use parameters::ExecParameterError;
 pub(crate) use process_session::ProcessSession;
 pub(crate) use protocol::ExecProtocol;

@@ -5,9 +5,9 @@ use rdd_core::{
     ExecOptions, ExecSession, ObjectRef,
 };
 
-use super::parameters::{self, ExecParams};
+use crate::container_target::{ContainerTarget, ready_engine};
 use crate::entries::engine_call::with_timeout;
-use crate::open_log::{LogTarget, ready_engine};
+use crate::exec_query::{ExecParams, parse_exec_params};
 use crate::request_error::StreamRequestError;
 use crate::upgrade_request::UpgradeRequest;
 
@@ -20,17 +20,17 @@ pub(crate) struct OpenProcess {
 /// Validates the request and starts the process. Without a valid handshake, the
 /// same checks are made and nothing is started.
 pub(crate) async fn open_process(
-    target: &LogTarget<'_>,
+    target: &ContainerTarget<'_>,
     query: &str,
     handshake: Result<UpgradeRequest, StreamRequestError>,
 ) -> Result<(OpenProcess, UpgradeRequest), StreamRequestError> {
-    let LogTarget {
+    let ContainerTarget {
         snapshot,
         container,
         ..
     } = target;
     let format = target.check_form()?;
-    let ExecParams { namespace, options } = parameters::parse_exec_params(query)?;
+    let ExecParams { namespace, options } = parse_exec_params(query)?;
     // 501 takes precedence over 503: waiting does not install a backend.
     if let Some(info) = &snapshot.info
         && !info.capabilities.exec

@@ -3,7 +3,7 @@
 use rdd_core::ExecOptions;
 
 use super::query_params::{QueryParams, encode};
-use crate::exec::fuzzing::{EXEC_PARAMETERS, ExecParams, parse_exec_params};
+use crate::exec_query::{ExecParams, PARAMETERS, parse_exec_params};
 use crate::limits;
 
 /// - What is accepted can be passed to a process, is within its limits, and is
@@ -28,7 +28,7 @@ pub fn exec_query(data: &[u8]) {
             check_options(&params.options);
         }
         Err(error) => {
-            let name = pairs.check_error(&error, &EXEC_PARAMETERS, parse_exec_params);
+            let name = pairs.check_error(&error, &PARAMETERS, parse_exec_params);
             let message = error.to_string();
             match name {
                 Some("env") => {

@@ -4,7 +4,8 @@ use http::HeaderMap;
 use http::header::{HeaderValue, SEC_WEBSOCKET_PROTOCOL};
 
 use crate::exec::ExecProtocol;
-use crate::upgrade_request::{LOG_SUBPROTOCOLS, select_subprotocol};
+use crate::log_format::LOG_SUBPROTOCOLS;
+use crate::upgrade_request::select_subprotocol;
 
 /// A subprotocol of a browser with its token, which is never selected.
 const TOKEN: &str = "base64url.bearer.authorization.k8s.io.YWJj";

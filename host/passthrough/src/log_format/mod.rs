@@ -1,5 +1,6 @@
 //! The formats in which a log is sent: bytes, JSON, and binary entries.
 
+mod frame_format;
 pub(crate) mod messages;
 
 use bytes::{BufMut as _, BytesMut};
@@ -11,7 +12,7 @@ use crate::entries::cursor::CursorScope;
 use crate::entries::log_position::LogPosition;
 use crate::limits;
 use crate::log_reader::{EntrySelection, LogItem};
-use crate::upgrade_request::FrameFormat;
+pub(crate) use frame_format::{FrameFormat, LOG_SUBPROTOCOLS};
 use messages::{EntryObject, GapDescription, LogMessage, MessageTime};
 
 /// The kinds of binary messages.

@@ -15,12 +15,11 @@ use super::container_selection::ContainerSelection;
 use super::source_stream::{CreditCounter, SourceHandle, SourceStream};
 use crate::entries::cursor::{CursorScope, ParsedCursor, SourceSet};
 use crate::limits;
-use crate::log_format::LogEncoder;
+use crate::log_format::{FrameFormat, LogEncoder};
 use crate::log_hub::LogHub;
 use crate::log_reader::{FollowMode, LogStart, LogView};
 use crate::query::{self, ParameterError};
 use crate::request_error::StreamRequestError;
-use crate::upgrade_request::FrameFormat;
 
 /// An error that ends a subscription.
 #[derive(Debug)]

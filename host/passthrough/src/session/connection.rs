@@ -104,8 +104,8 @@ async fn drain_timeout(shutdown: &CancellationToken) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::log_session::LogSession;
     use crate::mux::MuxSession;
-    use crate::session::LogSession;
 
     /// Returns the size of the future of a session.
     fn future_size<S: SessionHandler>() -> usize {

@@ -278,7 +278,7 @@ mod tests {
 
     #[test]
     fn every_parameter_is_documented() {
-        let page = include_str!("../../../../docs/passthrough.md");
+        let page = include_str!("../../../docs/passthrough.md");
         let section = page.split("\n## Processes").nth(1).unwrap_or_default();
         for name in PARAMETERS {
             assert!(

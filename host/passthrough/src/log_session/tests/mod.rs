@@ -16,9 +16,9 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::Role;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
-use super::test_pipe::{FakeSystem, PIPE, Pipe, delivered, in_flight, stalled};
 use super::*;
 use crate::log_format::encode_chunk;
+use crate::session::test_pipe::{FakeSystem, PIPE, Pipe, delivered, in_flight, stalled};
 
 /// A session on a pipe.
 struct RunningSession {
