@@ -10,32 +10,52 @@
 //! - A sync that changes nothing writes nothing.
 //! - Objects that have neither our label nor our finalizer are left alone.
 
+// In layers: each module uses only those after it.
+
+mod controller;
+
 mod action_claim;
-mod actions;
 mod api_watcher;
 mod app;
-mod conditions;
-mod controller;
-mod deletion_check;
-mod desired_state;
 mod engine_watcher;
+mod install_watcher;
+
+mod state;
+
+mod mirror_writer;
+mod view;
+
+mod plan;
+
+mod actions;
+
+mod deletion_check;
+
+mod mirror_resource;
+
 mod entry;
-#[cfg(test)]
-mod fixtures;
+
+mod desired_state;
+
+mod conditions;
+
+mod lease;
+
 mod install;
 mod install_policies;
-mod install_watcher;
+
+mod options;
+
+mod metrics;
+
+mod engine_event;
+
 mod instance;
 mod key;
-mod lease;
-mod metrics;
 mod mirror_names;
-mod mirror_resource;
-mod mirror_writer;
-mod options;
-mod plan;
-mod state;
-mod view;
+
+#[cfg(test)]
+mod fixtures;
 
 pub use controller::run;
 pub use install::{AppOptions, InstallError, apply_crds, ensure_app};

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::mpsc;
 
-use crate::engine_watcher::EngineEvent;
+use crate::engine_event::EngineEvent;
 
 /// What is measured about the mirror controller. Clones measure the same one.
 #[derive(Clone, Debug, Default)]

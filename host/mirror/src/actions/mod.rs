@@ -2,12 +2,12 @@
 //! status.
 
 use jiff::Timestamp;
-use rdd_api::{ActionName, ActionState, LastAction, Time};
+use rdd_api::{ActionName, ActionState, LastAction};
 use rdd_core::{
     Container, ContainerAction, ContainerEngine, ContainerRef, EngineError, EngineObject, ErrorCode,
 };
 
-use crate::desired_state::RequestFailure;
+use crate::desired_state::{RequestFailure, whole_seconds};
 use crate::options::WallClock;
 
 /// Performs an action on a container whose last known state is `container`, and
@@ -127,13 +127,6 @@ async fn is_in_target_state(
         ContainerAction::Stop => !container.running,
         ContainerAction::Restart => false,
     }
-}
-
-/// Truncates a timestamp to whole seconds, the resolution of the Kubernetes
-/// API.
-pub(crate) fn whole_seconds(at: Timestamp) -> Time {
-    // Cannot fail: truncating a valid timestamp gives a valid one.
-    Time(Timestamp::from_second(at.as_second()).unwrap_or(at))
 }
 
 #[cfg(test)]

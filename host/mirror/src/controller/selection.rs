@@ -13,7 +13,8 @@ use tracing::{Instrument as _, info, info_span, warn};
 
 use super::MirrorController;
 use crate::app::EnginePhase;
-use crate::engine_watcher::{self, EngineEvent};
+use crate::engine_event::EngineEvent;
+use crate::engine_watcher;
 use crate::lease::LeaseScope;
 use crate::view::EngineView;
 

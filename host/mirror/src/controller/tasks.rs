@@ -16,9 +16,9 @@ use crate::action_claim::{self, ClaimOutcome};
 use crate::actions;
 use crate::deletion_check::{self, DeletionCheckError, DeletionOutcome};
 use crate::key::MirrorKey;
-use crate::mirror_writer::{MirrorWriter, WriteError};
+use crate::mirror_writer::{MirrorWriter, WriteError, WriteOutcome};
 use crate::plan::EngineRequest;
-use crate::state::{MirrorTimer, WriteOutcome};
+use crate::state::MirrorTimer;
 
 /// The result of a task.
 pub(super) enum TaskOutput {

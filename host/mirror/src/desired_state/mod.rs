@@ -10,12 +10,11 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use rdd_api::{
     ActionName, ActionState, Condition, ContainerPort, ContainerState, ContainerStatus, EngineTime,
-    HostBinding, ImageStatus, LastAction, VolumeStatus, condition, reason,
+    HostBinding, ImageStatus, LastAction, Time, VolumeStatus, condition, reason,
 };
 use rdd_core::{Container, EngineError, ErrorCode, Image, Volume};
 use serde::Serialize;
 
-use crate::actions::whole_seconds;
 use crate::conditions::ConditionSet;
 
 /// The object of the engine that a mirror represents.
@@ -354,6 +353,13 @@ fn host_ip(text: &str) -> String {
 pub(crate) fn wire_time(at: Option<rdd_core::Timestamp>) -> Option<EngineTime> {
     let at = at.filter(|at| *at > rdd_core::Timestamp::GO_ZERO)?;
     EngineTime::new(at.to_civil()?)
+}
+
+/// Truncates a timestamp to whole seconds, the resolution of the Kubernetes
+/// API.
+pub(crate) fn whole_seconds(at: Timestamp) -> Time {
+    // Cannot fail: truncating a valid timestamp gives a valid one.
+    Time(Timestamp::from_second(at.as_second()).unwrap_or(at))
 }
 
 #[cfg(test)]

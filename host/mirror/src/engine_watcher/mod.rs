@@ -10,22 +10,13 @@ use rdd_core::{ContainerEngine, EngineError, ErrorCode, WatchEvent};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, sleep, sleep_until};
 
+use crate::engine_event::EngineEvent;
 use crate::metrics::MirrorMetrics;
 use crate::options::MirrorTiming;
 
 /// Capacity of the channel to the controller, in events. A full channel slows
 /// the backend down, which lists again if it had to drop events.
 const CHANNEL_CAPACITY: usize = 1024;
-
-/// An event of the engine watcher.
-#[derive(Debug)]
-pub(crate) enum EngineEvent {
-    Watch(WatchEvent),
-    /// The watch was closed in order to list again.
-    Relisting,
-    /// The watch failed; the watcher reconnects.
-    Disconnected(EngineError),
-}
 
 /// Watches the engine until the receiver is dropped. A notification of `relist`
 /// requests a new listing.

@@ -1,6 +1,7 @@
 //! Carries out writes of mirrors: one to three requests about one object.
 
 mod error;
+mod outcome;
 
 use std::marker::PhantomData;
 
@@ -15,6 +16,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 pub(crate) use error::WriteError;
+pub(crate) use outcome::WriteOutcome;
 
 use crate::desired_state::MirrorStatus;
 use crate::entry::{MirrorObject, ResourceVersion};
@@ -24,7 +26,6 @@ use crate::key::{MirrorKey, MirrorKind};
 use crate::lease::LeaseHandle;
 use crate::mirror_resource::{DeleteResponse, MirrorResource, WatchedMirror, WriteResponse};
 use crate::plan::WriteRequest;
-use crate::state::WriteOutcome;
 
 /// Writes mirrors.
 #[derive(Clone)]

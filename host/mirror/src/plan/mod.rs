@@ -69,20 +69,20 @@
 //!   lost, and a new listing is requested.
 
 mod object_identity;
+mod reconcile_plan;
 
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use rdd_api::ActionName;
-use rdd_core::{Container, ReadOnlyEngine, RemoveRequest};
+use rdd_core::{Container, ReadOnlyEngine};
 
 use crate::actions::{interrupted_action, invalid_action};
-use crate::desired_state::{DesiredState, HostStatus, MirrorStatus, RequestFailure};
-use crate::entry::{
-    ActionStage, MirrorEntry, MirrorObject, MirrorOwner, ObservedMirror, ResourceVersion,
-};
+use crate::desired_state::{DesiredState, HostStatus, RequestFailure};
+use crate::entry::{ActionStage, MirrorEntry, MirrorObject, MirrorOwner, ObservedMirror};
 use crate::key::{MirrorKey, MirrorKind};
 use object_identity::{may_be_different_object, removal_request};
+pub(crate) use reconcile_plan::{EngineRequest, ReconcilePlan, WriteRequest};
 
 /// The state that is common to all mirrors.
 #[derive(Clone, Copy, Debug)]
@@ -121,64 +121,6 @@ impl PlanContext<'_> {
                 .as_deref()
                 .is_none_or(|label| *label == *self.backend)
     }
-}
-
-/// A write of one object in the API.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum WriteRequest {
-    /// Apply metadata, status, or both.
-    Apply {
-        backend: Box<str>,
-        metadata: bool,
-        status: Option<Box<MirrorStatus>>,
-        /// The version that the status may replace; any if `None`.
-        expected_version: Option<ResourceVersion>,
-    },
-    /// Remove our finalizer, then delete the mirror, without an engine request.
-    /// Conditional on the version that was seen, so that our deletion cannot be
-    /// mistaken for a client's: see the module documentation.
-    Prune {
-        uid: Arc<str>,
-        version: ResourceVersion,
-        finalizer: Option<usize>,
-        /// False if it has already been deleted.
-        delete: bool,
-    },
-    /// Remove the action annotation if it still has this value, together with
-    /// the claim. Without a value, remove only the claim.
-    ClearAction {
-        uid: Arc<str>,
-        value: Option<Box<str>>,
-    },
-}
-
-/// A request to the engine.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum EngineRequest {
-    /// Remove the object that the mirror with this UID represents.
-    Remove {
-        uid: Arc<str>,
-        request: RemoveRequest,
-    },
-    /// Perform the action that the annotation with this value requests.
-    Act {
-        value: Box<str>,
-        action: ActionName,
-        container: Arc<Container>,
-    },
-    /// Report in the status why the action that the annotation with this value
-    /// requests is not performed, without a call to the engine.
-    Reject {
-        value: Box<str>,
-        failure: RequestFailure,
-    },
-}
-
-/// The next step; empty if the mirror is up to date.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct ReconcilePlan {
-    pub(crate) write: Option<WriteRequest>,
-    pub(crate) engine_request: Option<EngineRequest>,
 }
 
 /// Returns whether a mirror must be pruned although its object may exist: it
@@ -409,15 +351,6 @@ fn clear_action(object: &MirrorObject, value: Option<&str>) -> WriteRequest {
     WriteRequest::ClearAction {
         uid: Arc::clone(&object.uid),
         value: value.map(Into::into),
-    }
-}
-
-impl ReconcilePlan {
-    fn write(write: WriteRequest) -> Self {
-        Self {
-            write: Some(write),
-            engine_request: None,
-        }
     }
 }
 

@@ -19,7 +19,6 @@ use rdd_core::ContainerIndex;
 
 pub(crate) use mirror_events::MirrorEvent;
 pub(crate) use timers::MirrorTimer;
-pub(crate) use write_outcomes::WriteOutcome;
 
 use crate::entry::{InFlightWrite, MirrorEntry};
 use crate::key::{MirrorKey, MirrorKind};

@@ -1,4 +1,4 @@
-//! The outcomes of writes.
+//! How the state changes with the outcomes of writes.
 
 use std::fmt::Display;
 use std::sync::Arc;
@@ -8,27 +8,7 @@ use tracing::warn;
 use super::{FAILING_AFTER, MirrorState, MirrorTimer};
 use crate::entry::{MirrorObject, ResourceVersion};
 use crate::key::MirrorKey;
-use crate::mirror_writer::WriteError;
-
-/// The outcome of a write.
-#[derive(Debug)]
-pub(crate) enum WriteOutcome {
-    /// The API has the object in this state.
-    Written(MirrorObject),
-    /// The mirror no longer exists.
-    Pruned {
-        uid: Arc<str>,
-        version: ResourceVersion,
-    },
-    /// A request failed, possibly because our state was stale. The object was
-    /// read again.
-    Refreshed {
-        object: Option<MirrorObject>,
-        error: WriteError,
-    },
-    /// The write failed and is retried with back-off.
-    Failed(WriteError),
-}
+use crate::mirror_writer::{WriteError, WriteOutcome};
 
 impl MirrorState {
     /// Handles the outcome of a write.

@@ -1,6 +1,6 @@
 //! Tests of deletions and the removals that they lead to.
 
-use rdd_core::RemoveTarget;
+use rdd_core::{RemoveRequest, RemoveTarget};
 
 use super::*;
 

@@ -18,7 +18,7 @@ use crate::fixtures::{
     INSTANCE, NAMESPACE, applied, at, container, desired_volume, info, key, object, removed,
     status, volume, volume_key,
 };
-use crate::mirror_writer::WriteError;
+use crate::mirror_writer::{WriteError, WriteOutcome};
 
 /// Returns a state whose API is empty and whose engine has these objects.
 fn state(objects: impl IntoIterator<Item = EngineObject>) -> MirrorState {
