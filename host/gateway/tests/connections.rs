@@ -246,7 +246,7 @@ async fn a_peer_that_does_not_finish_the_body_of_its_request_is_disconnected() {
     exchange(
         &mut partial,
         &format!("{post}12345678"),
-        "did not arrive within 300ms\n",
+        &format!("did not arrive within {SOON:?}\n"),
     )
     .await;
     wait_for_close(&mut partial).await;

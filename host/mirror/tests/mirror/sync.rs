@@ -4,9 +4,8 @@ use kube::ResourceExt;
 use kube::api::DeleteParams;
 use rdd_api::{Container, ContainerNamespace, ContainerState, Image, Volume};
 use rdd_core::{ContainerAction, ServingState};
-use rdd_testkit::{EngineCall, FakeEngine, eventually_within};
+use rdd_testkit::{EngineCall, FakeEngine, eventually};
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use crate::test_mirror::{MirroredResource, TestMirror, removals, status};
 

@@ -1,7 +1,5 @@
 //! Every status of the log endpoint, its message, and the order of the checks.
 
-use std::time::Duration;
-
 use super::common::{TestServer, ready, without_logs};
 use rdd_core::{
     ContainerEngine as _, EngineError, ErrorCode, ServingSnapshot, ServingState, UnavailableReason,

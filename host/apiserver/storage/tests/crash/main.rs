@@ -12,6 +12,7 @@
 #[allow(dead_code, reason = "the other tests of the store use the rest")]
 #[path = "../store/common.rs"]
 mod common;
+#[allow(dead_code, reason = "the other tests of the store use the rest")]
 #[path = "../store/observed_writes.rs"]
 mod observed_writes;
 
