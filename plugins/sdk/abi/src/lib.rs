@@ -10,13 +10,15 @@
 
 #![allow(unsafe_code, reason = "wakers cross the boundary by their C functions")]
 
-mod value;
+// In layers: each module uses only those after it.
 
-mod object;
+mod library;
 
 mod host;
 
-mod library;
+mod object;
+
+mod value;
 
 pub mod waker;
 
