@@ -14,30 +14,39 @@ extern crate self as rdd_sdk;
 /// `wit/`.
 pub const CONTRACT_VERSION: &str = "0.1.0";
 
-mod backend;
-mod host;
-mod input;
-mod sink;
+// In layers: each module uses only those after it.
 
-mod error;
-mod time;
-pub mod types;
+mod export;
 
-pub mod demux;
-pub mod entries;
-#[cfg(feature = "grpc")]
-pub mod grpc;
-pub mod http;
-#[cfg(feature = "http2")]
-pub mod http2;
-
-pub mod bindings;
 #[cfg(target_family = "wasm")]
 pub mod component;
 #[cfg(all(feature = "library", not(target_family = "wasm")))]
 pub mod library;
 #[cfg(all(feature = "testing", not(target_family = "wasm")))]
 pub mod testing;
+
+mod backend;
+
+#[cfg(feature = "grpc")]
+pub mod grpc;
+
+#[cfg(feature = "http2")]
+pub mod http2;
+
+pub mod http;
+
+pub mod demux;
+pub mod entries;
+mod host;
+mod input;
+mod sink;
+
+mod error;
+mod time;
+
+pub mod types;
+
+pub mod bindings;
 
 pub use backend::Backend;
 pub use host::{BoxConnection, EngineConnection, Host, HostApi};
