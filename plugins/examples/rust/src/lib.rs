@@ -10,9 +10,11 @@
 mod backend;
 
 mod entries;
-mod objects;
 
 mod connection;
+
+mod objects;
+
 mod request;
 
 use backend::ToyBackend;
