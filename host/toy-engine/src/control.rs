@@ -13,7 +13,7 @@ use tokio_util::sync::DropGuard;
 
 use crate::server::{ListenError, ToyServer};
 use crate::state::{SharedEngine, not_found};
-use crate::{DEFAULT_NAMESPACE, OTHER_NAMESPACE, TOY_IMAGE, clock, demo, program};
+use crate::{DEFAULT_NAMESPACE, OTHER_NAMESPACE, TOY_IMAGE, clock, program};
 
 /// A toy engine. Clones share one engine; when the last one is dropped, its
 /// programs and connections end.
@@ -57,18 +57,6 @@ impl ToyEngine {
         engine
     }
 
-    /// Returns an engine with a few containers whose logs grow. Call it within a
-    /// tokio runtime.
-    ///
-    /// # Errors
-    ///
-    /// Fails only on a bug.
-    pub fn with_demo() -> Result<Self, EngineError> {
-        let engine = Self::new();
-        demo::populate(&engine)?;
-        Ok(engine)
-    }
-
     /// Listens on a Unix socket that only this user may open. Call it within a
     /// tokio runtime.
     ///
@@ -77,11 +65,7 @@ impl ToyEngine {
     /// Fails if another program listens there, or if the path is taken by
     /// something other than a socket.
     pub fn listen(&self, path: &Path) -> Result<ToyServer, ListenError> {
-        ToyServer::listen(self, path)
-    }
-
-    pub(crate) fn shared(&self) -> &Arc<SharedEngine> {
-        &self.shared
+        ToyServer::listen(&self.shared, path)
     }
 
     /// Returns every object of all namespaces.

@@ -5,10 +5,25 @@ use rdd_core::{
     MountSpec, PortBinding, VolumeSpec,
 };
 
-use crate::{DEFAULT_NAMESPACE, OTHER_NAMESPACE, TOY_IMAGE, ToyEngine};
+use crate::control::ToyEngine;
+use crate::{DEFAULT_NAMESPACE, OTHER_NAMESPACE, TOY_IMAGE};
+
+impl ToyEngine {
+    /// Returns an engine with a few containers whose logs grow. Call it within a
+    /// tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// Fails only on a bug.
+    pub fn with_demo() -> Result<Self, EngineError> {
+        let engine = Self::new();
+        populate(&engine)?;
+        Ok(engine)
+    }
+}
 
 /// Creates a few containers and starts all but one of them.
-pub(crate) fn populate(engine: &ToyEngine) -> Result<(), EngineError> {
+fn populate(engine: &ToyEngine) -> Result<(), EngineError> {
     engine.create_volume(&VolumeSpec {
         namespace: DEFAULT_NAMESPACE.to_owned(),
         name: Some("data".to_owned()),

@@ -31,9 +31,10 @@
 
 // In layers: each module uses only those after it.
 
+mod demo;
+
 mod control;
 
-mod demo;
 mod server;
 
 mod connection;

@@ -11,7 +11,6 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::ToyEngine;
 use crate::connection;
 use crate::state::SharedEngine;
 
@@ -59,7 +58,7 @@ impl ToyServer {
         self.tasks.wait().await;
     }
 
-    pub(crate) fn listen(engine: &ToyEngine, path: &Path) -> Result<Self, ListenError> {
+    pub(crate) fn listen(shared: &Arc<SharedEngine>, path: &Path) -> Result<Self, ListenError> {
         let failed = |source| ListenError::Io {
             path: path.to_owned(),
             source,
@@ -73,9 +72,8 @@ impl ToyServer {
             shutdown: CancellationToken::new(),
             tasks: TaskTracker::new(),
         };
-        let shared = Arc::clone(engine.shared());
         server.tasks.spawn(accept(
-            shared,
+            Arc::clone(shared),
             listener,
             server.shutdown.clone(),
             server.tasks.clone(),
