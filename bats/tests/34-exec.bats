@@ -258,7 +258,7 @@ PYTHON
   execute 'command=cat&stdin=true&stdout=true' --subprotocol v5.channel.k8s.io \
     <"$BATS_TEST_TMPDIR/want" >"$BATS_TEST_TMPDIR/have"
   cmp "$BATS_TEST_TMPDIR/want" "$BATS_TEST_TMPDIR/have"
-  same "$(execute 'command=sh&command=-c&command=until+[+"$(stty+size)"+%3D+"50+132"+];do+sleep+0.1;done;stty+size&stdin=true&stdout=true&tty=true' \
+  same "$(execute 'command=sh&command=-c&command=until+%5B+%22%24(stty+size+2%3E/dev/null)%22+%3D+%2250+132%22+%5D;do+sleep+0.1;done;stty+size&stdin=true&stdout=true&tty=true' \
     --subprotocol v4.channel.k8s.io --size 132x50 </dev/null 2>/dev/null | tr -d '\r')" '50 132'
 }
 
