@@ -4,6 +4,9 @@ use std::fmt;
 
 use serde_json::Value;
 
+/// The field of errors that concern the object itself, which has no path.
+pub(crate) const NIL_FIELD: &str = "<nil>";
+
 /// The kind of a field error: upstream's `field.ErrorType`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FieldErrorKind {

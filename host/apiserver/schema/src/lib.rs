@@ -8,18 +8,30 @@
 //! No maintained crate implements structural schemas with Kubernetes' semantics and error messages: JSON Schema
 //! validators differ in both.
 
-mod node;
+// In layers: each module uses only those after it.
+
 mod parse;
 
-mod cel;
+mod validate;
+
+mod rules;
+
 mod defaulting;
 mod pruning;
-mod validate;
+
+mod object_meta;
+mod ratcheting;
+
+mod node;
+
+mod compiled_rule;
+
+mod cel;
 
 mod formats;
 pub mod names;
-mod object_meta;
 mod pattern;
+mod removed_fields;
 
 mod error;
 mod path;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use regex::Regex;
 use serde_json::{Number, Value};
 
-use crate::cel::CompiledRule;
+use crate::compiled_rule::CompiledRule;
 use crate::formats::StringFormat;
 
 /// The maximum nesting depth of schemas, and of objects as far as their schemas describe them: far above what people

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use crate::error::FieldError;
 use crate::node::SchemaNode;
 use crate::path::PathRef;
-use crate::pruning::record_removed;
+use crate::removed_fields::record_removed;
 
 /// The type of a field of `metadata`.
 #[derive(Clone, Copy, PartialEq)]

@@ -5,19 +5,10 @@ use serde_json::Value;
 use crate::node::SchemaNode;
 use crate::object_meta;
 use crate::path::PathRef;
+use crate::removed_fields::record_removed;
 
 /// The fields that every resource has, both at the root and embedded.
 pub(crate) const META_FIELDS: [&str; 3] = ["apiVersion", "kind", "metadata"];
-
-/// The maximum number of removed fields that are reported: an object can have a hundred thousand.
-const MAX_REPORTED_FIELDS: usize = 200;
-
-/// Records a removed field, up to the maximum number.
-pub(crate) fn record_removed(removed: &mut Vec<String>, path: &PathRef<'_>) {
-    if removed.len() < MAX_REPORTED_FIELDS {
-        removed.push(path.to_string());
-    }
-}
 
 /// What to do with fields that a schema does not specify.
 #[derive(Clone, Copy, PartialEq)]

@@ -5,7 +5,7 @@ use crate::pattern::PatternError;
 
 /// An expression that cannot be compiled.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum CompileError {
+pub(crate) enum CompileError {
     /// The expression is too long or nested too deeply.
     #[error(transparent)]
     Limit(#[from] ExpressionLimitError),
@@ -28,7 +28,7 @@ fn join(errors: &[SourceError]) -> String {
 /// One error with its position, followed by the line of the source in which the column is marked.
 #[derive(Debug, thiserror::Error)]
 #[error("ERROR: <input>:{line}:{column}: {message}\n | {source_line}\n | {dots}^")]
-pub(super) struct SourceError {
+pub(crate) struct SourceError {
     /// The line, from one.
     line: isize,
     /// The column, from one.

@@ -10,11 +10,11 @@ use super::types::{CelType, DeclType};
 /// The name of the variable with the value that a rule validates.
 const SELF: &str = "self";
 /// The name of the variable with the value before an update.
-pub(super) const OLD_SELF: &str = "oldSelf";
+pub(crate) const OLD_SELF: &str = "oldSelf";
 
 /// The declarations of the variables of an expression.
 #[derive(Clone, Debug, Default)]
-pub(super) struct VariableEnvironment {
+pub(crate) struct VariableEnvironment {
     declarations: BTreeMap<&'static str, Arc<DeclType>>,
     /// Whether `oldSelf` is an optional.
     optional_old_self: bool,
@@ -22,7 +22,7 @@ pub(super) struct VariableEnvironment {
 
 impl VariableEnvironment {
     /// Returns the variables of a rule of a schema.
-    pub(super) fn for_rule(self_decl: &Arc<DeclType>, optional_old_self: bool) -> Self {
+    pub(crate) fn for_rule(self_decl: &Arc<DeclType>, optional_old_self: bool) -> Self {
         let names = [SELF, OLD_SELF].map(|name| (name, Arc::clone(self_decl)));
         Self {
             declarations: names.into(),

@@ -33,7 +33,7 @@ pub(super) fn escape_reserved(name: &str) -> Option<String> {
 }
 
 /// Returns the name of a field in rules; `None` if rules cannot refer to the field.
-pub(super) fn escape_field_name(name: &str) -> Option<String> {
+pub(crate) fn escape_field_name(name: &str) -> Option<String> {
     if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) {
         return None;
     }

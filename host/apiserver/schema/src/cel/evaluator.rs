@@ -23,7 +23,7 @@ use super::types::DeclType;
 
 /// An expression that has no value.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
-pub(super) enum EvaluationError {
+pub(crate) enum EvaluationError {
     /// The evaluation failed: a missing key, an overflow, or an error of a function.
     #[error("{0}")]
     Failed(String),
@@ -33,15 +33,15 @@ pub(super) enum EvaluationError {
 }
 
 /// Creates the error of a failed evaluation.
-pub(super) fn failure(text: impl Into<String>) -> EvaluationError {
+pub(crate) fn failure(text: impl Into<String>) -> EvaluationError {
     EvaluationError::Failed(text.into())
 }
 
 /// The value of an expression, or the error.
-pub(super) type EvaluationResult = Result<Value, EvaluationError>;
+pub(crate) type EvaluationResult = Result<Value, EvaluationError>;
 
 /// The values of the variables of an expression.
-pub(super) trait VariableSource {
+pub(crate) trait VariableSource {
     /// Returns the value of a variable; `None` if it is not declared.
     fn value(&self, name: &str) -> Option<EvaluationResult>;
 

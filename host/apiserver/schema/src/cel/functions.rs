@@ -153,7 +153,7 @@ fn size(value: &Value) -> EvaluationResult {
 }
 
 /// Calls a function of the libraries. Their functions take expressions, so the values are passed as variables.
-pub(super) fn call_library(
+pub(crate) fn call_library(
     name: &str,
     target: Option<Value>,
     args: Vec<Value>,

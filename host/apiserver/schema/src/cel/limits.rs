@@ -17,7 +17,7 @@ const PARSER_STACK_BYTES: usize = 64 * 1024 * 1024;
 
 /// An expression that exceeds a limit. The texts have the form of the errors of upstream's compiler.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum ExpressionLimitError {
+pub(crate) enum ExpressionLimitError {
     #[error(
         "ERROR: <input>:-1:0: expression code point size exceeds limit: size: {characters}, limit {}",
         MAX_CHARACTERS

@@ -1,4 +1,5 @@
-//! CEL rules (`x-kubernetes-validations`): compiled with the schema and evaluated on every write.
+//! Kubernetes' CEL: the compiler and the evaluator of expressions, which the rules of schemas and the expressions of
+//! admission policies share.
 //!
 //! The crate `cel` parses expressions, and `kube-cel` implements Kubernetes' function libraries. Type checking, cost
 //! estimates, operators, macros, and error messages are implemented here, because `cel` does not check types and is more
@@ -8,12 +9,6 @@
 //! two variables, `optMap` and `optFlatMap`, optional entries in literals, the functions of the extended list and math
 //! libraries, sums of durations, `+` on lists of type set or map, and comparisons of values that are built from such
 //! lists.
-//!
-//! A rule is accepted only if it parses, is well typed, calls known functions only, and has a bounded cost. Any error
-//! during its evaluation is an error on the object; the object never passes.
-
-mod rule_compiler;
-mod validate_rules;
 
 pub(crate) mod admission;
 
@@ -21,7 +16,6 @@ mod compile_error;
 mod limits;
 mod program;
 
-mod declarations;
 mod environment;
 mod overloads;
 mod types;
@@ -44,10 +38,15 @@ mod operators;
 mod pattern_set;
 
 mod escape;
-mod rule_field_path;
 mod visit;
 
 pub use authorization::{AuthorizationSource, CheckOutcome, CheckRequest, ResourceTarget};
+pub(crate) use cel_value::{cel_map, cel_string, untyped_value};
+pub(crate) use cost::{MAX_RULE_COST, MAX_SCHEMA_COST};
+pub(crate) use environment::{OLD_SELF, VariableEnvironment};
+pub(crate) use escape::escape_field_name;
+pub(crate) use evaluator::{EvaluationError, EvaluationResult, VariableSource, failure};
+pub(crate) use functions::call_library;
 pub(crate) use limits::run_on_parser_stack;
-pub(crate) use rule_compiler::{CelSchemaContext, CompiledRule, RuleCompiler};
-pub(crate) use validate_rules::validate_rules;
+pub(crate) use program::CelProgram;
+pub(crate) use types::{CelType, DeclKind, DeclType};

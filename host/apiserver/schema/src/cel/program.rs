@@ -19,21 +19,21 @@ use super::visit::visit;
 
 /// A compiled expression.
 #[derive(Debug)]
-pub(super) struct CelProgram {
+pub(crate) struct CelProgram {
     expression: Expression,
     unordered_comparisons: HashMap<u64, Arc<DeclType>>,
     patterns: PatternSet,
-    pub(super) result_type: CelType,
+    pub(crate) result_type: CelType,
     /// The maximum estimated cost of one evaluation.
-    pub(super) max_cost: u64,
-    pub(super) uses_old_self: bool,
+    pub(crate) max_cost: u64,
+    pub(crate) uses_old_self: bool,
     /// How deeply the expression is nested.
     pub(super) nesting: usize,
 }
 
 impl CelProgram {
     /// Parses and checks an expression.
-    pub(super) fn compile(
+    pub(crate) fn compile(
         source: &str,
         environment: &VariableEnvironment,
     ) -> Result<Self, CompileError> {
@@ -77,7 +77,7 @@ impl CelProgram {
     }
 
     /// Evaluates the expression; subtracts the steps that this takes from `budget`.
-    pub(super) fn evaluate(
+    pub(crate) fn evaluate(
         &self,
         variables: &dyn VariableSource,
         budget: &mut u64,

@@ -11,7 +11,7 @@ const OPAQUE_SIZE: EstimateRange = EstimateRange { min: 4, max: 16 };
 
 /// The type of an expression.
 #[derive(Clone, Debug)]
-pub(super) enum CelType {
+pub(crate) enum CelType {
     Dyn,
     Null,
     Bool,
@@ -105,13 +105,13 @@ impl fmt::Display for CelType {
 
 /// The declaration of a value in a schema; upstream's `DeclType`.
 #[derive(Debug)]
-pub(super) struct DeclType {
+pub(crate) struct DeclType {
     /// The kind of the value.
-    pub(super) kind: DeclKind,
+    pub(crate) kind: DeclKind,
     /// The maximum number of characters, bytes, items, or entries; 0 if the value has no size.
-    pub(super) max_elements: u64,
+    pub(crate) max_elements: u64,
     /// The minimum size of the value in a request, in bytes.
-    pub(super) min_serialized_size: u64,
+    pub(crate) min_serialized_size: u64,
 }
 
 /// How far equality of a value depends on the order of lists. Lists of type set and map have no order.
@@ -128,7 +128,7 @@ pub(super) enum ListOrder {
 
 /// The kind of a declared value.
 #[derive(Debug)]
-pub(super) enum DeclKind {
+pub(crate) enum DeclKind {
     Scalar(CelType),
     /// A list, with its items and whether their order is not significant (list types set and map).
     List {

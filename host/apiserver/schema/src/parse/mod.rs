@@ -23,7 +23,6 @@ use crate::node::SchemaNode;
 use crate::path::PathRef;
 
 pub(crate) use keywords::prune_unknown_keywords;
-pub(crate) use props::ValidationRule;
 
 /// The result of parsing a valid schema.
 pub(crate) struct ParsedSchema {

@@ -8,6 +8,7 @@ use super::keywords::is_known_keyword;
 use crate::error::FieldError;
 use crate::node::MAX_SCHEMA_DEPTH;
 use crate::path::PathRef;
+use crate::rules::ValidationRule;
 
 /// The value of `items`: upstream's `JSONSchemaPropsOrArray`.
 #[derive(Debug)]
@@ -21,17 +22,6 @@ pub(super) enum SchemaPropsOrArray<'a> {
 pub(super) enum SchemaPropsOrBool<'a> {
     Bool(bool),
     Schema(Box<SchemaProps<'a>>),
-}
-
-/// One entry of `x-kubernetes-validations`.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct ValidationRule<'a> {
-    pub(crate) rule: &'a str,
-    pub(crate) message: &'a str,
-    pub(crate) message_expression: &'a str,
-    pub(crate) reason: Option<&'a str>,
-    pub(crate) field_path: &'a str,
-    pub(crate) optional_old_self: Option<bool>,
 }
 
 /// One schema: upstream's `JSONSchemaProps`. A keyword that is absent or null has its zero value.

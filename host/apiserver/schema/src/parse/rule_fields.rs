@@ -1,8 +1,8 @@
 //! Checks the fields of rules that need no compiler.
 
-use super::props::ValidationRule;
 use crate::error::FieldError;
 use crate::path::PathRef;
+use crate::rules::ValidationRule;
 
 /// The supported values of `reason`.
 const RULE_REASONS: [&str; 4] = [

@@ -3,12 +3,12 @@
 use serde_json::Value;
 
 use super::props::{SchemaProps, SchemaPropsOrBool};
-use crate::cel::{CelSchemaContext, RuleCompiler};
 use crate::error::FieldError;
 use crate::formats;
 use crate::node::{AdditionalProperties, ListType, SchemaNode, SchemaType, ValueValidation};
 use crate::path::PathRef;
 use crate::pattern;
+use crate::rules::{CelSchemaContext, RuleCompiler};
 
 /// A compiled schema, and the errors of its rules.
 pub(super) struct CompiledSchema {

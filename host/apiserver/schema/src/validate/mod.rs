@@ -5,17 +5,13 @@ mod numbers;
 mod value_validator;
 
 mod metadata;
-mod ratcheting;
 mod uniqueness;
 
 use serde_json::Value;
 
-pub(crate) use self::ratcheting::{find_correlated, is_unchanged};
-pub(crate) use self::value_validator::NIL_FIELD;
-
-use crate::cel;
-use crate::error::{FieldError, FieldErrorKind};
+use crate::error::{FieldError, FieldErrorKind, NIL_FIELD};
 use crate::node::SchemaNode;
+use crate::rules;
 
 /// Validates an object in upstream's order.
 pub(crate) fn validate(root: &SchemaNode, new: &Value, old: Option<&Value>) -> Vec<FieldError> {
@@ -76,7 +72,7 @@ fn validate_rules(
                       to complete validation";
         return vec![FieldError::invalid(NIL_FIELD, Value::Null, detail)];
     }
-    cel::validate_rules(root, true, new, old, "")
+    rules::validate_rules(root, true, new, old, "")
 }
 
 /// Validates a default; `field` is its path in the schema.
@@ -87,7 +83,7 @@ pub(crate) fn validate_default(node: &SchemaNode, default: &Value, field: &str) 
     }
     let errors = value_validator::validate_value(node, default, None, field);
     if errors.is_empty() {
-        cel::validate_rules(node, node.embedded_resource, default, None, field)
+        rules::validate_rules(node, node.embedded_resource, default, None, field)
     } else {
         errors
     }

@@ -110,8 +110,3 @@ fn key_of(keys: &[String], item: &Value) -> Map<String, Value> {
     let value = |key: &String| item.get(key).map(|value| (key.clone(), value.clone()));
     keys.iter().filter_map(value).collect()
 }
-
-/// Whether two items of a map list have the same key.
-pub(super) fn has_same_key(keys: &[String], left: &Value, right: &Value) -> bool {
-    left.is_object() && right.is_object() && keys.iter().all(|key| left.get(key) == right.get(key))
-}

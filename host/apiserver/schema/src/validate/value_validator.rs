@@ -6,10 +6,10 @@ use serde_json::{Map, Value};
 
 use super::composition;
 use super::numbers::{self, NumericValue};
-use super::ratcheting::{find_correlated, is_unchanged};
-use crate::error::{FieldError, FieldErrorKind, quote};
+use crate::error::{FieldError, FieldErrorKind, NIL_FIELD, quote};
 use crate::node::{AdditionalProperties, SchemaNode, SchemaType};
 use crate::path::PathRef;
+use crate::ratcheting::{find_correlated, is_unchanged};
 
 /// Validates `new` against a schema; `base` is the path of the field with this value, empty for a whole object.
 pub(super) fn validate_value(
@@ -49,9 +49,6 @@ pub(super) struct ValueValidator<'a> {
     base: &'a str,
     pub(super) errors: Vec<FieldError>,
 }
-
-/// The field of errors that concern the object itself, which has no path.
-pub(crate) const NIL_FIELD: &str = "<nil>";
 
 impl ValueValidator<'_> {
     fn field_name(&self, path: &str) -> String {

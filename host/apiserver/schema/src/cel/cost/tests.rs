@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use crate::cel::declarations::declare_schema;
 use crate::cel::environment::VariableEnvironment;
 use crate::cel::program::CelProgram;
 use crate::parse::parse;
+use crate::rules::declare_schema;
 
 fn cost(schema: &Value, rule: &str) -> u64 {
     let root = parse("", &json!({"type": "object", "properties": {"x": schema}}))

@@ -1,14 +1,12 @@
 //! Compiles the rules of a schema and adds up their estimated costs.
 
-use super::cost::{MAX_RULE_COST, MAX_SCHEMA_COST};
 use super::declarations::{MAX_REQUEST_BYTES, declare_schema};
-use super::environment::VariableEnvironment;
-use super::program::CelProgram;
-use super::rule_field_path::{self, FieldPathSegment};
-use super::types::CelType;
+use super::rule_field_path;
+use super::validation_rule::ValidationRule;
+use crate::cel::{CelProgram, CelType, MAX_RULE_COST, MAX_SCHEMA_COST, VariableEnvironment};
+use crate::compiled_rule::CompiledRule;
 use crate::error::{FieldError, FieldErrorKind};
 use crate::node::{self, AdditionalProperties, ListType, SchemaNode};
-use crate::parse::ValidationRule;
 use crate::path::PathRef;
 
 /// The number of expressions that are named when the total cost exceeds the limit, the costliest first.
@@ -17,21 +15,6 @@ const MAX_NAMED_RULES: usize = 4;
 const MAX_SHOWN_FACTOR: f64 = 100.0;
 /// Below this factor, messages state six decimal places, so that they do not say `1.0x`.
 const PRECISE_BELOW_FACTOR: f64 = 1.5;
-
-/// One compiled rule.
-#[derive(Debug)]
-pub(crate) struct CompiledRule {
-    pub(super) program: CelProgram,
-    pub(super) message_program: Option<CelProgram>,
-    /// The message of a failure, unless the message expression returns one.
-    pub(super) message: String,
-    /// The kind of the error that is reported if the rule returns false.
-    pub(super) error_kind: FieldErrorKind,
-    /// The field that the error is reported at, relative to the rule's own field.
-    pub(super) field_path: Vec<FieldPathSegment>,
-    /// Whether `oldSelf` is an optional, so that the rule also applies if there is no old value.
-    pub(super) optional_old_self: bool,
-}
 
 /// The position of a schema in its definition, as far as it matters for rules; upstream's `CELSchemaContext`.
 #[derive(Clone, Debug)]

@@ -2,7 +2,6 @@
 
 use serde_json::Value;
 
-use super::uniqueness;
 use crate::node::{ListType, SchemaNode};
 
 /// Returns the old value that an item of a list correlates with: the item with the same key in a map list, or with the
@@ -16,9 +15,7 @@ pub(crate) fn find_correlated<'a>(
     match &node.list_type {
         ListType::Untyped => old.get(index),
         ListType::Atomic | ListType::Set => None,
-        ListType::Map(keys) => old
-            .iter()
-            .find(|old| uniqueness::has_same_key(keys, old, new)),
+        ListType::Map(keys) => old.iter().find(|old| has_same_key(keys, old, new)),
     }
 }
 
@@ -56,4 +53,9 @@ pub(crate) fn is_unchanged(node: &SchemaNode, old: &Value, new: &Value) -> bool 
         }
         _ => false,
     }
+}
+
+/// Whether two items of a map list have the same key.
+fn has_same_key(keys: &[String], left: &Value, right: &Value) -> bool {
+    left.is_object() && right.is_object() && keys.iter().all(|key| left.get(key) == right.get(key))
 }

@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::escape::escape_field_name;
-use super::types::{CelType, DeclKind, DeclType};
+use crate::cel::{CelType, DeclKind, DeclType, escape_field_name};
 use crate::node::{self, ListType, SchemaNode};
 
 /// The maximum size of a request, in bytes: the upper bound of every size that a schema does not limit.
@@ -47,7 +46,7 @@ fn scalar(ty: CelType, min_serialized_size: u64, max_elements: u64) -> DeclType 
 
 /// Declares the type of a schema; returns `None` if rules cannot access its values. The root of a resource also has
 /// `apiVersion`, `kind`, and the names in its metadata.
-pub(super) fn declare_schema(node: &SchemaNode, is_resource: bool) -> Option<Arc<DeclType>> {
+pub(crate) fn declare_schema(node: &SchemaNode, is_resource: bool) -> Option<Arc<DeclType>> {
     let max_length = limit(node.validation.max_length);
     if node.int_or_string {
         let max_elements = max_length.map_or(MAX_REQUEST_BYTES - MIN_STRING_BYTES, |length| {

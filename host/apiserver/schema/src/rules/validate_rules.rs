@@ -7,15 +7,14 @@ use cel::Value as CelValue;
 use cel::objects::OptionalValue;
 use serde_json::Value;
 
-use super::cel_value::to_cel_value;
-use super::environment::OLD_SELF;
-use super::evaluator::{EvaluationError, EvaluationResult, VariableSource, failure};
-use super::rule_compiler::CompiledRule;
 use super::rule_field_path;
-use crate::error::{FieldError, FieldErrorKind};
+use super::schema_value::to_cel_value;
+use crate::cel::{EvaluationError, EvaluationResult, OLD_SELF, VariableSource, failure};
+use crate::compiled_rule::CompiledRule;
+use crate::error::{FieldError, FieldErrorKind, NIL_FIELD};
 use crate::node::{SchemaNode, SchemaType};
 use crate::path::PathRef;
-use crate::validate::{NIL_FIELD, find_correlated, is_unchanged};
+use crate::ratcheting::{find_correlated, is_unchanged};
 
 /// The maximum number of steps of one rule on one value: about a tenth of a second.
 const MAX_RULE_STEPS: u64 = 1_000_000;

@@ -1,16 +1,8 @@
 //! The `fieldPath` of a rule: the field that errors of the rule are reported at, relative to the rule's own field.
 
+use crate::compiled_rule::FieldPathSegment;
 use crate::node::SchemaNode;
 use crate::path::PathRef;
-
-/// One segment of a `fieldPath`.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum FieldPathSegment {
-    /// A field of an object.
-    Field(String),
-    /// An entry of a map.
-    Key(String),
-}
 
 /// Parses a path such as `.a.b` or `['a.b'].c`; returns `None` unless the schema declares the field.
 pub(super) fn parse(node: &SchemaNode, text: &str) -> Option<Vec<FieldPathSegment>> {
