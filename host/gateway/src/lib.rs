@@ -11,26 +11,31 @@
 //!   `Retry-After`.
 //! - No secret is logged.
 
-mod pipeline;
+// In layers: each module uses only those after it.
+
 mod server;
 
-mod allow_list;
+mod http_connection;
+
+mod pipeline;
+mod tls_connection;
+
 mod auth;
 mod certificates;
 mod health;
 mod host_origin_policy;
 mod kubeconfig;
-mod token;
 
 mod access_record;
 mod activity;
-mod http_connection;
+mod allow_list;
 mod registry;
-mod tls_connection;
+mod token;
 
 mod ending_body;
 mod limits;
 mod request_body;
+
 mod response;
 
 #[cfg(any(test, fuzzing))]
