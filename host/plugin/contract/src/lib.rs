@@ -15,27 +15,28 @@
 //! assert!(error.to_string().starts_with("violated the contract: the namespace"));
 //! ```
 
-mod version;
+// In layers: each module uses only those after it.
 
-mod backend;
-mod exit_reason;
-mod services;
-mod transport;
-
-mod limits;
-mod memory;
-mod permits;
-mod progress;
-
+mod arguments;
 mod metered_engine;
 mod metered_transport;
-mod metrics;
+mod services;
+mod version;
 
 pub mod liveness;
 pub mod log_limiter;
-
-mod arguments;
 pub mod validation;
+
+mod backend;
+mod metrics;
+mod permits;
+mod transport;
+
+mod exit_reason;
+
+mod limits;
+mod memory;
+mod progress;
 
 pub use arguments::ArgumentValidator;
 pub use backend::{BackendInstance, LaunchError, PluginBackend, UsageSnapshot};
