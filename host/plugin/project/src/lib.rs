@@ -19,15 +19,18 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-mod archive;
-mod component;
+// In layers: each module uses only those after it.
 
-mod create;
-mod manifest;
-mod spec;
+mod output;
 
 mod build;
-mod output;
+mod create;
+
+mod archive;
+mod component;
+mod manifest;
+
+mod spec;
 
 pub use archive::{ArchiveError, ArchiveFile, files};
 pub use build::{BuildError, BuildOptions, BuiltArtifact, build};
