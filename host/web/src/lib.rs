@@ -26,15 +26,17 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+// In layers: each module uses only those after it.
+
 mod page_handler;
-mod response_headers;
+mod session_authenticator;
+mod web_endpoint;
 
 mod page_files;
-mod secret_token;
-mod session_authenticator;
 mod session_store;
 
-mod web_endpoint;
+mod response_headers;
+mod secret_token;
 
 pub use page_handler::{CODES_PATH, CodeDescription, PageHandler, SESSIONS_PATH};
 pub use response_headers::response_headers;
