@@ -39,17 +39,22 @@
     reason = "the lint reports printer columns of the same type as duplicates"
 )]
 
+// In layers: each module uses only those after it.
+
 mod admission;
+mod crds;
+
 mod app;
 mod container;
-mod crds;
 mod image;
 mod meta;
 mod namespace;
 mod requests;
-mod schema;
-mod time;
 mod volume;
+
+mod time;
+
+mod schema;
 
 pub use admission::{BoundPolicy, admission_policies};
 pub use app::{App, AppSpec, AppStatus, ContainerEngineSpec};
