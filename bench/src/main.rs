@@ -3,13 +3,17 @@
 //! Benchmarks are not tests: they do not assert times. Their engine must not hold
 //! anything else; `make bench` starts one.
 
+// In layers: each module uses only those after it.
+
+mod rows;
+
 mod daemon;
 mod docker;
 mod fake_log_server;
-mod log_format;
 mod report;
-mod rows;
 mod stats;
+
+mod log_format;
 
 use std::path::PathBuf;
 
