@@ -9,32 +9,36 @@
 //! plugin's problem shows up as its [`PluginState`], with the cause and the
 //! remedy.
 
+// In layers: each module uses only those after it.
+
 mod host;
-mod report;
-mod restart;
 
-mod engine_endpoint;
-mod transport;
+mod reloader;
 
-mod manifest;
-mod trusted_file;
-
-mod lock_file;
+mod plugin_table;
 mod store;
+mod supervisor;
+mod supervisor_tracker;
+
+mod plugin_entry;
+mod plugin_file;
+mod verification;
+
+mod plugin_sample;
 
 mod component_interface;
 mod discovery;
-mod discovery_error;
-
 mod loader;
-mod plugin_entry;
-mod plugin_file;
-mod plugin_sample;
-mod plugin_table;
-mod reloader;
-mod supervisor;
-mod supervisor_tracker;
-mod verification;
+mod report;
+mod restart;
+mod transport;
+
+mod discovery_error;
+mod engine_endpoint;
+mod lock_file;
+
+mod manifest;
+mod trusted_file;
 
 pub use component_interface::{ComponentFileError, ComponentInterface};
 pub use discovery::{PluginDirs, PluginGrant, is_same_dir};
