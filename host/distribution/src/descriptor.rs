@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ContentDigest, Platform};
+use crate::digest::ContentDigest;
+use crate::platform::Platform;
 
 /// The media type of a manifest.
 pub(crate) const MANIFEST_MEDIA_TYPE: &str = "application/vnd.oci.image.manifest.v1+json";

@@ -27,22 +27,30 @@
 //! # Ok::<(), rdd_distribution::ReferenceError>(())
 //! ```
 
-mod digest;
-mod platform;
-mod reference;
-
-mod descriptor;
-mod package;
-mod package_upload;
-
-mod source;
+// In layers: each module uses only those after it.
 
 mod image_layout;
 mod registry;
 
+mod package_upload;
+
+mod package;
+
+mod source;
+
+mod descriptor;
+mod layout_error;
+mod registry_error;
+
+mod platform;
+mod reference;
+
+mod digest;
+
 pub use descriptor::{ArtifactManifest, Descriptor, DescriptorPlatform, ImageIndex};
 pub use digest::{ContentDigest, DigestError, DigestWriter};
-pub use image_layout::{ImageLayout, LayoutError};
+pub use image_layout::ImageLayout;
+pub use layout_error::LayoutError;
 pub use package::{
     COMPONENT_MEDIA_TYPE, LIBRARY_MEDIA_TYPE, MANIFEST_ANNOTATION, PackageError, PackageForm,
     PluginPackage,
@@ -50,7 +58,6 @@ pub use package::{
 pub use package_upload::{PackageLabels, PackageUpload, UploadedFile};
 pub use platform::{Platform, PlatformError};
 pub use reference::{ArtifactReference, ReferenceError};
-pub use registry::{
-    ProxyIntercept, ProxyPolicy, RegistryClient, RegistryError, RegistryOptions, is_loopback,
-};
+pub use registry::{ProxyIntercept, ProxyPolicy, RegistryClient, RegistryOptions, is_loopback};
+pub use registry_error::RegistryError;
 pub use source::{ArtifactDocument, ArtifactSource, SourceError};

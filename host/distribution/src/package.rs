@@ -11,8 +11,9 @@ use std::collections::BTreeMap;
 use crate::descriptor::{
     ArtifactManifest, Descriptor, INDEX_MEDIA_TYPE, ImageIndex, MANIFEST_MEDIA_TYPE,
 };
+use crate::digest::ContentDigest;
+use crate::platform::Platform;
 use crate::source::{ArtifactDocument, ArtifactSource, SourceError};
-use crate::{ContentDigest, Platform};
 
 /// The media type of a component.
 pub const COMPONENT_MEDIA_TYPE: &str = "application/wasm";

@@ -10,11 +10,12 @@ use crate::descriptor::{
     ArtifactManifest, Descriptor, DescriptorPlatform, INDEX_MEDIA_TYPE, ImageIndex,
     MANIFEST_MEDIA_TYPE,
 };
+use crate::digest::ContentDigest;
 use crate::package::{
     COMPONENT_ARCHITECTURE, COMPONENT_MEDIA_TYPE, LIBRARY_MEDIA_TYPE, MANIFEST_ANNOTATION,
     PackageError, VENDOR, VERSION,
 };
-use crate::{ContentDigest, Platform};
+use crate::platform::Platform;
 
 /// The media type of a component's configuration.
 const COMPONENT_CONFIG: &str = "application/vnd.wasm.config.v0+json";

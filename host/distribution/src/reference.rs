@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::ContentDigest;
+use crate::digest::ContentDigest;
 
 /// The tag of a reference without one, as in the docker CLI.
 const DEFAULT_TAG: &str = "latest";

@@ -4,7 +4,10 @@ use std::io::Write;
 
 use async_trait::async_trait;
 
-use crate::{ContentDigest, Descriptor, LayoutError, RegistryError};
+use crate::descriptor::Descriptor;
+use crate::digest::ContentDigest;
+use crate::layout_error::LayoutError;
+use crate::registry_error::RegistryError;
 
 /// The maximum number of bytes of a manifest or an index: what registries
 /// accept.

@@ -13,8 +13,9 @@ use http_body_util::Full;
 use rdd_core::{RegistryCredentialStore, RegistryCredentials};
 
 use super::http_client::{HttpClient, MAX_MESSAGE_BYTES};
-use super::{RegistryError, url};
-use crate::ArtifactReference;
+use super::url;
+use crate::reference::ArtifactReference;
+use crate::registry_error::RegistryError;
 
 /// Docker Hub's API has another name than its artifacts.
 const DOCKER_HUB: (&str, &str) = ("docker.io", "registry-1.docker.io");

@@ -15,8 +15,8 @@ use hyper_util::client::legacy::connect::proxy::Tunnel;
 use hyper_util::rt::TokioExecutor;
 use rustls_platform_verifier::BuilderVerifierExt as _;
 
-use super::RegistryError;
-use crate::ArtifactReference;
+use crate::reference::ArtifactReference;
+use crate::registry_error::RegistryError;
 
 /// The address of a proxy and its credentials.
 pub use hyper_util::client::proxy::matcher::Intercept as ProxyIntercept;

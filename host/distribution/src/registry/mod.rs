@@ -1,7 +1,6 @@
 //! The distribution protocol of OCI registries, as far as plugins need it.
 
 mod authorization;
-mod error;
 mod http_client;
 mod push;
 mod url;
@@ -18,12 +17,12 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use rdd_core::RegistryCredentialStore;
 
-use crate::ArtifactReference;
 use crate::descriptor::{Descriptor, INDEX_MEDIA_TYPE, MANIFEST_MEDIA_TYPE};
 use crate::digest::{ContentDigest, DigestWriter};
+use crate::reference::ArtifactReference;
+use crate::registry_error::RegistryError;
 use crate::source::{ArtifactDocument, ArtifactSource, MAX_MANIFEST_BYTES, SourceError};
 use authorization::RegistryAuthorization;
-pub use error::RegistryError;
 use http_client::HttpClient;
 pub use http_client::{ProxyIntercept, ProxyPolicy};
 pub use url::is_loopback;

@@ -4,9 +4,10 @@ use bytes::Bytes;
 use http::header::{CONTENT_TYPE, LOCATION};
 use http::{HeaderValue, Method, StatusCode};
 
-use super::{RegistryClient, RegistryError, RequestParts, url};
-use crate::PackageUpload;
+use super::{RegistryClient, RequestParts, url};
 use crate::descriptor::Descriptor;
+use crate::package_upload::PackageUpload;
+use crate::registry_error::RegistryError;
 
 impl RegistryClient {
     /// Publishes a plugin. Contents that the registry has already are not sent

@@ -3,7 +3,8 @@
 use http::StatusCode;
 use rdd_core::EngineError;
 
-use crate::{ArtifactReference, ContentDigest};
+use crate::digest::ContentDigest;
+use crate::reference::ArtifactReference;
 
 /// A registry that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -135,7 +136,7 @@ fn addition(text: &str) -> String {
 
 impl RegistryError {
     /// Returns the error for a response with an error status.
-    pub(super) fn from_status(
+    pub(crate) fn from_status(
         reference: &ArtifactReference,
         status: StatusCode,
         body: &[u8],
