@@ -21,20 +21,21 @@
 //! # }
 //! ```
 
+// In layers: each module uses only those after it.
+
 mod suite;
 
-mod report;
-
-mod environment;
-mod target;
-
-mod case;
-mod rules;
-
 mod cases;
+mod report;
 
 mod reading;
 mod reflector;
+
+mod case;
+
+mod environment;
+mod rules;
+mod target;
 
 pub use case::{CaseFailure, ConformanceCase};
 pub use cases::table;

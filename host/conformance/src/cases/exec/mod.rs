@@ -1,120 +1,18 @@
 //! Processes in containers.
 
+mod process_handle;
+
 use bytes::Bytes;
-use futures::future::BoxFuture;
-use rdd_core::{
-    ContainerRef, EngineError, ErrorCode, ExecOptions, ExecSession, OutputChunk, TerminalSize,
-};
-use tokio::sync::{mpsc, watch};
+use rdd_core::{ContainerRef, ErrorCode, ExecOptions, TerminalSize};
 use tokio::time::{Duration, timeout};
 
+use self::process_handle::{ProcessHandle, exit_code, run, start};
 use super::inspect::unknown_id;
 use super::watch::open_connections;
-use crate::case::{
-    CALL_LIMIT, CaseContext, CaseFailure, CaseResult, STOP_LIMIT, check, check_eq, fault,
-};
+use crate::case::{CaseContext, CaseResult, STOP_LIMIT, check, check_eq, fault};
 use crate::environment::ExecScript;
-use crate::reading::{LimitedStream, OutputRecord};
-use crate::rules::{self, ContractRule};
-
-/// A process that runs.
-struct Session {
-    stdin: Option<mpsc::Sender<Bytes>>,
-    resizes: watch::Sender<Option<TerminalSize>>,
-    output: LimitedStream<OutputChunk>,
-    exit: BoxFuture<'static, Result<i32, EngineError>>,
-    rule: ContractRule,
-}
-
-/// Starts a process. `edit` modifies its options.
-async fn start(
-    context: &CaseContext,
-    container: &ContainerRef,
-    rule: ContractRule,
-    script: &ExecScript,
-    edit: impl FnOnce(&mut ExecOptions),
-) -> CaseResult<Session> {
-    let mut options = ExecOptions {
-        command: context.command(script)?,
-        ..ExecOptions::default()
-    };
-    edit(&mut options);
-    let call = context.engine.exec(container, &options);
-    let ExecSession {
-        stdin,
-        resizes,
-        output,
-        exit,
-    } = context.ok(rule, "exec", call).await?;
-    Ok(Session {
-        stdin: options.stdin.then_some(stdin),
-        resizes,
-        output: LimitedStream::new(output, rule, "the output"),
-        exit,
-        rule,
-    })
-}
-
-impl Session {
-    async fn send(&mut self, bytes: impl Into<Bytes>) -> CaseResult {
-        let Some(stdin) = &self.stdin else {
-            return Err(CaseFailure::Broken("the process has no input".to_owned()));
-        };
-        match timeout(CALL_LIMIT, stdin.send(bytes.into())).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) => Err(fault(
-                self.rule,
-                "the input to be accepted",
-                "that it was closed",
-            )),
-            Err(_) => Err(fault(
-                self.rule,
-                "the input to be accepted",
-                "that it is not read",
-            )),
-        }
-    }
-
-    /// Reads the output to its end, and returns it with the exit code.
-    async fn finish(mut self) -> CaseResult<(OutputRecord, i32)> {
-        let mut output = OutputRecord::default();
-        self.output.drain(|chunk| output.push(chunk)).await?;
-        let code = exit_code(self.rule, self.exit).await?;
-        Ok((output, code))
-    }
-}
-
-async fn exit_code(
-    rule: ContractRule,
-    exit: BoxFuture<'static, Result<i32, EngineError>>,
-) -> CaseResult<i32> {
-    match timeout(CALL_LIMIT, exit).await {
-        Ok(Ok(code)) => Ok(code),
-        Ok(Err(error)) => Err(fault(
-            rule,
-            "an exit code",
-            format_args!("the error {:?} ({})", error.message, error.code),
-        )),
-        Err(_) => Err(fault(
-            rule,
-            "an exit code after the end of the output",
-            "none",
-        )),
-    }
-}
-
-/// Runs a process to its end.
-async fn run(
-    context: &CaseContext,
-    rule: ContractRule,
-    script: &ExecScript,
-    edit: impl FnOnce(&mut ExecOptions),
-) -> CaseResult<(OutputRecord, i32)> {
-    context.require(&["exec"])?;
-    let container = context.container().await?;
-    let session = start(context, &container, rule, script, edit).await?;
-    session.finish().await
-}
+use crate::reading::OutputRecord;
+use crate::rules;
 
 fn text(output: &OutputRecord) -> (String, String) {
     output.text()
@@ -289,7 +187,7 @@ pub(super) async fn independent(context: CaseContext) -> CaseResult {
         options.stdin = true;
     })
     .await?;
-    let Session {
+    let ProcessHandle {
         stdin,
         mut output,
         exit,
@@ -361,7 +259,7 @@ pub(super) async fn stops(context: CaseContext) -> CaseResult {
     for script in [ExecScript::Sleep, ExecScript::Yes] {
         let before = open_connections(&context).await.ok();
         let session = start(&context, &container, rule, &script, |_| {}).await?;
-        let Session { output, exit, .. } = session;
+        let ProcessHandle { output, exit, .. } = session;
         drop(output);
         let expected = format!("the exit to resolve with \"cancelled\" ({script:?})");
         match timeout(STOP_LIMIT, exit).await {
