@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result, bail};
 use hyper_util::client::proxy::matcher::Intercept;
 use kube::config::{Config, KubeConfigOptions, Kubeconfig};
 
+use crate::discovery_entry::DiscoveryEntry;
 use crate::proxy::{self, ProxyEnvironment};
 use crate::state_dir::StateDir;
 
@@ -90,7 +91,7 @@ pub(crate) async fn connect_to_daemon(state_dir: &StateDir) -> Result<kube::Clie
     if !state_dir.kubeconfig().exists() {
         bail!("{}", not_ready_message(state_dir));
     }
-    let endpoint = crate::serve::discovery::read(state_dir)?.passthrough_endpoint;
+    let endpoint = DiscoveryEntry::read(state_dir)?.passthrough_endpoint;
     let kubeconfig = serde_json::from_value(serde_json::json!({
         "clusters": [{"name": "rdd", "cluster": {
             "server": endpoint.trim_end_matches("/passthrough"),

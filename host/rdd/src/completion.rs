@@ -15,7 +15,7 @@ use clap_complete::env::Shells;
 use rdd_core::COMPOSE_PROJECT_LABEL;
 
 use crate::client;
-use crate::logs::container_lookup::{self, KnownContainer};
+use crate::container_lookup::{self, KnownContainer};
 use crate::output;
 use crate::state_dir::StateDir;
 

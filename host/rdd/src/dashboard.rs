@@ -11,8 +11,8 @@ use serde::de::IgnoredAny;
 use tokio::process::Command;
 
 use crate::client;
+use crate::discovery_entry::DiscoveryEntry;
 use crate::output;
-use crate::serve::discovery;
 use crate::state_dir::StateDir;
 
 /// The program that opens a URL with the user's browser.
@@ -38,7 +38,7 @@ pub(crate) struct DashboardArgs {
 /// Opens the page, prints the link to it, or ends its sessions.
 pub(crate) async fn run(state_dir: &StateDir, args: DashboardArgs) -> Result<ExitCode> {
     let client = client::connect_to_daemon(state_dir).await?;
-    let Some(page) = discovery::read(state_dir)?.web_endpoint else {
+    let Some(page) = DiscoveryEntry::read(state_dir)?.web_endpoint else {
         bail!("this daemon serves no web page; start it without --no-web");
     };
     if args.revoke {

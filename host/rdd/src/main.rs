@@ -2,34 +2,44 @@
 //! WebSockets. The binary parses the command line, wires the crates together,
 //! and shuts them down in order.
 
+// In layers: each module uses only those after it.
+
 mod cli;
-mod serve;
 
 mod actions;
 mod backups;
 mod ctl;
 mod dashboard;
 mod exec;
-mod logs;
-mod plugins;
+mod man_pages;
+mod serve;
 mod status;
 mod tokens;
 mod version;
 
+mod logs;
+mod plugins;
+
 mod completion;
-mod man_pages;
 
 mod client;
+mod container_lookup;
+
+mod discovery_entry;
+
 mod compiler;
 mod docker_config;
 mod docker_context;
+mod duration_argument;
 mod plugin_dirs;
 mod proxy;
 mod state_dir;
+mod token_record;
+
+mod telemetry;
 
 mod output;
 mod progress_line;
-mod telemetry;
 
 use clap::{CommandFactory as _, Parser as _};
 

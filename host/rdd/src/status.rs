@@ -16,8 +16,8 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::client;
+use crate::discovery_entry::DiscoveryEntry;
 use crate::output::{self, CommandReport, OutputArgs};
-use crate::serve::discovery;
 use crate::state_dir::StateDir;
 
 /// How long a daemon may take to respond. It usually needs milliseconds, so one
@@ -174,7 +174,7 @@ async fn query_daemon(state_dir: &StateDir) -> Result<Result<ServingReport, Unav
             ),
         }));
     }
-    let discovery = discovery::read(state_dir)?;
+    let discovery = DiscoveryEntry::read(state_dir)?;
     // An external cluster responds even if the daemon is not running.
     if let Err(error) = check_reachable(&discovery.passthrough_endpoint).await {
         return Ok(Err(unavailable(state_dir, &error)));

@@ -20,8 +20,9 @@ pub(crate) use self::arguments::ExecArgs;
 use self::exchange::TerminalResizes;
 use self::raw_terminal::RawTerminal;
 use crate::client;
+use crate::container_lookup;
 use crate::logs::print::{self, OutputStreams};
-use crate::logs::{container_lookup, socket};
+use crate::logs::socket;
 use crate::state_dir::StateDir;
 
 /// The subprotocol: Kubernetes' channels, of which standard input can be closed.

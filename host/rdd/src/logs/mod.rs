@@ -5,7 +5,6 @@
 //! pager may stall for hours.
 
 mod arguments;
-pub(crate) mod container_lookup;
 mod time_argument;
 
 mod mux_client;
@@ -29,12 +28,12 @@ use tokio::task::JoinSet;
 use tokio_tungstenite::tungstenite::Bytes;
 
 pub(crate) use self::arguments::LogsArgs;
-use self::container_lookup::KnownContainer;
 use self::line_output::{LineFormat, LineOrder, LogPrinter, PrinterOptions};
 use self::mux_client::{
     FollowMode, LogEvent, LogId, LogSelection, MAX_SUBSCRIPTIONS, MuxClient, SubscriptionFailure,
 };
 use crate::client;
+use crate::container_lookup::{self, KnownContainer};
 use crate::output;
 use crate::state_dir::StateDir;
 

@@ -16,6 +16,7 @@ use tokio_tungstenite::tungstenite::Error;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::handshake::client::Request;
 
+use crate::discovery_entry::DiscoveryEntry;
 use crate::state_dir::StateDir;
 
 /// The connection of an open log.
@@ -31,7 +32,7 @@ pub(crate) struct LogEndpoint {
 impl LogEndpoint {
     /// Reads the endpoint and the credentials from the state directory.
     pub(crate) fn discover(state_dir: &StateDir) -> Result<Self> {
-        let discovery = crate::serve::discovery::read(state_dir)?;
+        let discovery = DiscoveryEntry::read(state_dir)?;
         let url = discovery
             .passthrough_endpoint
             .parse()

@@ -2,14 +2,13 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 use rdd_plugin::{PluginDirs, PluginHost, PluginReport};
 use serde::Serialize;
 
 use crate::output::{self, CommandReport, OutputArgs};
 use crate::plugin_dirs::PluginDirArgs;
-use crate::serve::plugin_reports;
-use crate::state_dir::StateDir;
+use crate::state_dir::{StateDir, read_published};
 
 /// The output of `rdd plugin list`.
 #[derive(Serialize)]
@@ -74,12 +73,17 @@ pub(crate) async fn list(
     output: OutputArgs,
 ) -> Result<ExitCode> {
     let plugins = if state_dir.kubeconfig().exists() && state_dir.is_locked() && dirs.is_empty() {
-        plugin_reports::read(state_dir)?
+        read_reports(state_dir)?
     } else {
         load_once(state_dir, dirs.into_dirs()).await?
     };
     output.print(&PluginListReport { plugins })?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Reads the reports of the running daemon of a state directory.
+fn read_reports(state_dir: &StateDir) -> Result<Vec<PluginReport>> {
+    read_published(&state_dir.plugin_reports()).context("cannot read the state of the backends")
 }
 
 /// Rejects a backend that is not installed before it is selected in the App. A

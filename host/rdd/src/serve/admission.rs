@@ -12,7 +12,7 @@ use rdd_gateway::ADMIN_GROUP;
 use serde_json::Value;
 
 use super::cluster::DAEMON_USER;
-use crate::tokens::TOKEN_SECRET_TYPE;
+use crate::token_record::TOKEN_SECRET_TYPE;
 
 const CRD_GROUP: &str = "apiextensions.k8s.io";
 /// The resources whose deletion removes something from the engine.

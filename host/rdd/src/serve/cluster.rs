@@ -21,12 +21,12 @@ use tower::util::BoxCloneSyncService;
 use tower::{Service, ServiceExt as _};
 
 use super::access_audit::AccessAuditRecorder;
+use super::args::AuditArgs;
 use super::embedded_authenticator::EmbeddedAuthenticator;
 use super::issued_tokens::{TokenController, TokenReader};
 use super::supervisor::{TaskHandle, TaskSupervisor};
 use super::token_review::ClusterAuthenticator;
 use super::token_roles;
-use crate::cli::AuditArgs;
 use crate::client::KubeClientConfig;
 
 /// The user name of the daemon's own client.
@@ -316,7 +316,7 @@ mod tests {
     use kube::api::PostParams;
 
     use super::*;
-    use crate::tokens::{TokenDigest, TokenRecord, TokenRole};
+    use crate::token_record::{TokenDigest, TokenRecord, TokenRole};
 
     #[tokio::test]
     async fn stored_tokens_are_valid_before_anything_is_served() {

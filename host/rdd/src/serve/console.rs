@@ -9,9 +9,9 @@ use rdd_gateway::InstanceKubeconfig;
 use rdd_mirror::MirrorProgress;
 use tokio::sync::watch;
 
-use crate::cli::LogFormat;
 use crate::progress_line::ProgressLine;
 use crate::state_dir::StateDir;
+use crate::telemetry::LogFormat;
 
 /// Prints the state of the daemon for a person. Silent if the log format is
 /// JSON, which is for programs.

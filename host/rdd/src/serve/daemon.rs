@@ -19,18 +19,18 @@ use rdd_plugin::{EngineEndpoint, PluginHost, TlsFiles, redact_password};
 use tokio::sync::watch;
 use tower::util::BoxCloneSyncService;
 
+use super::args::ServeArgs;
 use super::cluster::ClusterConnection;
 use super::config_map::{ConfigMapSpec, ConfigMapWriter};
 use super::console::ConsoleWriter;
 use super::descriptors::DescriptorBudget;
-use super::discovery::{self, DiscoveryEntry};
 use super::supervisor::{TaskHandle, TaskSupervisor};
 use super::web::WebPage;
 use super::{
-    SHUTDOWN_GRACE, admission, label_selector, listener, metrics, notify_service_manager,
-    plugin_reports, remove_kubeconfig,
+    SHUTDOWN_GRACE, admission, discovery, label_selector, listener, metrics,
+    notify_service_manager, plugin_reports, remove_kubeconfig,
 };
-use crate::cli::ServeArgs;
+use crate::discovery_entry::DiscoveryEntry;
 use crate::docker_config::DockerCredentialStore;
 use crate::docker_context::{DockerEnvironment, ResolvedEndpoint};
 use crate::progress_line::ProgressLine;

@@ -1,6 +1,7 @@
 //! `rdd serve`: starts the parts of the daemon, announces when they are ready,
 //! and shuts them down in order.
 
+mod args;
 mod daemon;
 mod supervisor;
 
@@ -11,10 +12,10 @@ mod issued_tokens;
 mod token_roles;
 
 mod console;
-pub(crate) mod discovery;
+mod discovery;
 mod label_selector;
 mod listener;
-pub(crate) mod plugin_reports;
+mod plugin_reports;
 mod signals;
 mod web;
 
@@ -32,7 +33,7 @@ use anyhow::{Context as _, Result};
 use jiff::Timestamp;
 use rdd_gateway::DaemonPhase;
 
-use crate::cli::ServeArgs;
+pub(crate) use self::args::ServeArgs;
 use crate::state_dir::StateDir;
 use crate::telemetry;
 use daemon::DaemonHandle;

@@ -9,14 +9,13 @@ use anyhow::{Context as _, Result};
 use kube::Client;
 use rdd_core::BackendRegistry as _;
 use rdd_mirror::{InstanceId, MirrorProgress};
-use rdd_plugin::{PluginHost, PluginReport};
+use rdd_plugin::PluginHost;
 use serde_json::json;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::config_map::{ConfigMapSpec, ConfigMapWriter};
 use crate::output;
-use crate::state_dir::{StateDir, read_published};
 
 /// The name of the ConfigMap.
 const NAME: &str = "rdd-plugins";
@@ -82,11 +81,6 @@ pub(crate) fn config_map_writer(
     instance: &InstanceId,
 ) -> ConfigMapWriter {
     ConfigMapWriter::new(client, NAME, boot_id, instance)
-}
-
-/// Reads the reports of the running daemon of a state directory.
-pub(crate) fn read(state_dir: &StateDir) -> Result<Vec<PluginReport>> {
-    read_published(&state_dir.plugin_reports()).context("cannot read the state of the backends")
 }
 
 #[cfg(test)]

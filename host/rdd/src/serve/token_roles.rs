@@ -10,7 +10,7 @@ use kube::{Api, Client};
 use serde_json::{Value, json};
 
 use super::discovery;
-use crate::tokens::TokenRole;
+use crate::token_record::TokenRole;
 
 const GROUP: &str = "rbac.authorization.k8s.io";
 /// The field manager of the roles.

@@ -4,13 +4,22 @@ use std::io::Write;
 
 use anstream::{AutoStream, ColorChoice};
 use anyhow::{Context as _, Result};
+use clap::ValueEnum;
 use tracing::Dispatch;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::FmtSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-use crate::cli::LogFormat;
 use crate::progress_line::ProgressLine;
+
+/// Formats of the daemon's log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// Human-readable text
+    Text,
+    /// One JSON object per line
+    Json,
+}
 
 /// Starts logging. `filter` is a list of `target=level`. Returns the progress
 /// line, which does not mix with log lines.

@@ -17,8 +17,8 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 use super::*;
+use crate::discovery_entry::DiscoveryEntry;
 use crate::logs::socket::{self, LogEndpoint};
-use crate::serve::discovery::DiscoveryEntry;
 use crate::state_dir::StateDir;
 
 /// Reads the log of the daemon's subscriber.

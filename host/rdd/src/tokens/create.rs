@@ -11,8 +11,10 @@ use kube::api::PostParams;
 use kube::{Api, Client};
 use rdd_gateway::BearerToken;
 
-use super::{TokenDigest, TokenRecord, TokenRole, secrets};
+use super::secrets;
+use crate::duration_argument::parse_duration;
 use crate::output;
+use crate::token_record::{TokenDigest, TokenRecord, TokenRole};
 
 /// The beginning of each token: people and programs that look for secrets recognize
 /// it, and no token is taken for an option.
@@ -55,7 +57,7 @@ pub(crate) enum TokenArgumentError {
 }
 
 fn parse_ttl(text: &str) -> Result<Duration, TokenArgumentError> {
-    match crate::cli::parse_duration(text) {
+    match parse_duration(text) {
         Ok(ttl) if (Duration::from_secs(1)..=MAX_TTL).contains(&ttl) => Ok(ttl),
         _ => Err(TokenArgumentError::Ttl),
     }

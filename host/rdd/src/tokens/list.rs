@@ -8,8 +8,9 @@ use kube::api::ListParams;
 use kube::{Client, ResourceExt as _};
 use serde::Serialize;
 
-use super::{TOKEN_SECRET_TYPE, TokenRecord, TokenRole, secrets};
+use super::secrets;
 use crate::output::{self, CommandReport, OutputArgs};
+use crate::token_record::{TOKEN_SECRET_TYPE, TokenRecord, TokenRole};
 
 /// The output of `rdd token list`.
 #[derive(Serialize)]

@@ -5,7 +5,6 @@
 mod create;
 mod list;
 mod revoke;
-mod token_record;
 
 use std::process::ExitCode;
 
@@ -14,9 +13,6 @@ use clap::Subcommand;
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client};
 
-pub(crate) use self::token_record::{
-    REVOKE_FINALIZER, TOKEN_SECRET_TYPE, TokenDigest, TokenRecord, TokenRole,
-};
 use crate::state_dir::StateDir;
 use crate::{client, output};
 

@@ -9,7 +9,8 @@ use kube::Client;
 use kube::api::DeleteParams;
 
 use super::create::parse_name;
-use super::{TokenRecord, secrets};
+use super::secrets;
+use crate::token_record::TokenRecord;
 
 /// How often, and how many times, the command looks whether the daemon has ended
 /// the token, which takes milliseconds.

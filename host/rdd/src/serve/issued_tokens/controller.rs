@@ -17,7 +17,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::snapshot::{TokenGrant, TokenReader};
-use crate::tokens::{REVOKE_FINALIZER, TOKEN_SECRET_TYPE, TokenRecord};
+use crate::token_record::{REVOKE_FINALIZER, TOKEN_SECRET_TYPE, TokenRecord};
 
 /// The longest wait for the next expiry. The clock of the machine may be set, or may
 /// have continued while the machine slept, so the time is looked at again.

@@ -7,7 +7,7 @@ use arc_swap::ArcSwap;
 use jiff::Timestamp;
 use rdd_core::{Credentials, SessionEnd, UserIdentity};
 
-use crate::tokens::{TokenDigest, TokenRecord};
+use crate::token_record::{TokenDigest, TokenRecord};
 
 /// The valid tokens by digest. A lookup by the digest reveals nothing about a token
 /// by its duration, as a comparison of texts might.
@@ -60,7 +60,7 @@ impl TokenReader {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tokens::TokenRole;
+    use crate::token_record::TokenRole;
 
     #[test]
     fn a_token_is_valid_until_it_expires_or_is_revoked() {
