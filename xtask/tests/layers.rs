@@ -1,5 +1,5 @@
-//! The modules of some crates are layers: each uses only those that come after it in
-//! `lib.rs`, so none uses, by way of others, what uses it.
+//! The modules of each crate are layers: each uses only those that come after it in
+//! `lib.rs` or `main.rs`, so none uses, by way of others, what uses it.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -10,17 +10,21 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The crates whose modules are layers.
-const CRATES: [&str; 3] = [
-    "host/apiserver",
-    "host/apiserver/fieldmanager",
-    "host/apiserver/storage",
-];
+/// The directories with the crates of the project.
+const ROOTS: [&str; 4] = ["bench", "host", "plugins", "xtask"];
 
-/// Returns the modules of a crate in their order, without those for fuzzing.
+/// The names of modules that are compiled only for tests or for fuzzing.
+const FOR_TESTS: [&str; 3] = ["fixtures", "fuzzing", "tests"];
+
+/// Returns the modules of a crate in their order.
 fn modules(root: &str) -> Vec<&str> {
     root.lines()
-        .filter_map(|line| line.strip_prefix("mod ")?.strip_suffix(';'))
+        .filter_map(|line| line.strip_suffix(';'))
+        .filter_map(|line| match line.split_once("mod ")? {
+            ("" | "pub " | "pub(crate) ", name) => Some(name),
+            _ => None,
+        })
+        .filter(|name| !FOR_TESTS.contains(name))
         .collect()
 }
 
@@ -44,10 +48,14 @@ fn used_modules(content: &str) -> BTreeSet<&str> {
     used
 }
 
-/// Adds the source files below a directory.
+/// Adds the source files below a directory, without those for tests.
 fn add_files(directory: &Path, files: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(directory).unwrap() {
         let path = entry.unwrap().path();
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        if FOR_TESTS.contains(&name) {
+            continue;
+        }
         if path.is_dir() {
             add_files(&path, files);
         } else {
@@ -56,31 +64,64 @@ fn add_files(directory: &Path, files: &mut Vec<PathBuf>) {
     }
 }
 
-#[test]
-fn a_module_uses_only_those_that_come_after_it() {
-    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+/// Adds the source directories of the crates below a directory.
+fn add_crates(directory: &Path, crates: &mut Vec<PathBuf>) {
+    if directory.join("Cargo.toml").exists() && directory.join("src").is_dir() {
+        crates.push(directory.join("src"));
+    }
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        if path.is_dir() && !["src", "node_modules", "target"].contains(&name) {
+            add_crates(&path, crates);
+        }
+    }
+}
+
+/// Returns which modules of a crate use one that comes before them.
+fn uses_against_the_order(source: &Path) -> Vec<String> {
+    let roots = ["lib.rs", "main.rs"].map(|name| source.join(name));
+    let root = roots.iter().find(|path| path.exists()).unwrap();
+    let content = fs::read_to_string(root).unwrap();
+    let modules = modules(&content);
+    let mut files = Vec::new();
+    add_files(source, &mut files);
     let mut wrong = Vec::new();
-    for name in CRATES {
-        let source = workspace.join(name).join("src");
-        let root = fs::read_to_string(source.join("lib.rs")).unwrap();
-        let modules = modules(&root);
-        let mut files = Vec::new();
-        add_files(&source, &mut files);
-        assert!(modules.len() > 10 && files.len() > modules.len(), "{name}");
-        for file in files {
-            let relative = file.strip_prefix(&source).unwrap();
-            let module = first_name(relative.to_str().unwrap());
-            let Some(own) = modules.iter().position(|other| *other == module) else {
-                continue;
-            };
-            for used in used_modules(&fs::read_to_string(&file).unwrap()) {
-                if modules[..own].contains(&used) {
-                    wrong.push(format!("{name}/src/{} uses {used}", relative.display()));
-                }
+    for file in files {
+        let relative = file.strip_prefix(source).unwrap();
+        let module = first_name(relative.to_str().unwrap());
+        let Some(own) = modules.iter().position(|other| *other == module) else {
+            continue;
+        };
+        for used in used_modules(&fs::read_to_string(&file).unwrap()) {
+            if modules[..own].contains(&used) {
+                wrong.push(format!("{} uses {used}", file.display()));
             }
         }
     }
+    wrong
+}
+
+#[test]
+fn a_module_uses_only_those_that_come_after_it() {
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut crates = Vec::new();
+    for root in ROOTS {
+        add_crates(&workspace.join(root), &mut crates);
+    }
+    assert!(crates.len() > 20, "{crates:?}");
+    let wrong: Vec<_> = crates
+        .iter()
+        .flat_map(|source| uses_against_the_order(source))
+        .collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn modules_are_found_in_their_order_without_those_for_tests() {
+    let root =
+        "mod one;\npub mod two;\n#[cfg(test)]\nmod tests;\npub mod fuzzing;\nmod inline {\n}\n";
+    assert_eq!(modules(root), ["one", "two"]);
 }
 
 #[test]
