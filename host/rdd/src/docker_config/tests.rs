@@ -1,6 +1,5 @@
 //! Tests of the user's credentials.
 
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use super::*;

@@ -325,6 +325,8 @@ impl DaemonHandle {
             .context("the controllers ended before they were ready")?
             .standby
             .is_none();
+        // Before it is announced: a client that finds the daemon is served.
+        self.supervisor.set_phase(DaemonPhase::Ready);
         let content = discovery::content(&self.discovery)?;
         // Otherwise, clients have to find the instance that mirrors.
         if mirrors {
@@ -346,7 +348,6 @@ impl DaemonHandle {
                 rdd_core::write_private(&path, serde_json::to_string_pretty(external)?.as_bytes())?;
             }
         }
-        self.supervisor.set_phase(DaemonPhase::Ready);
         notify_service_manager(sd_notify::NotifyState::Ready);
         Ok(())
     }

@@ -207,6 +207,19 @@ impl TestInstance {
             .unwrap()
     }
 
+    /// Connects like [`Self::connect`], as soon as the daemon listens.
+    pub(crate) async fn connect_early(&self) -> TlsStream<TcpStream> {
+        let port = std::fs::read_to_string(self.state().join("port")).unwrap();
+        let address = ("127.0.0.1", port.parse().unwrap());
+        let listens = timeout(PATIENCE, async {
+            while TcpStream::connect(address).await.is_err() {
+                sleep(POLL).await;
+            }
+        });
+        assert!(listens.await.is_ok(), "{}", self.log());
+        self.connect().await
+    }
+
     pub(crate) fn token(&self) -> String {
         std::fs::read_to_string(self.state().join("token")).unwrap()
     }

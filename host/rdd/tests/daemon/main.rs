@@ -10,6 +10,7 @@ mod config_maps;
 mod descriptors;
 mod instance;
 mod partial_state;
+mod readiness;
 mod status;
 mod stop;
 mod supervision;
