@@ -148,18 +148,13 @@ async fn a_call_names_the_namespace_of_its_object() {
 async fn calls_run_concurrently() {
     let backend = backend();
     let handle = launch(&backend).await;
-    let began = Instant::now();
     let slow = container("slow");
-    let all = futures::future::join_all((0..20).map(|_| handle.inspect(&slow)));
-    for answer in in_time(all).await {
+    let all = futures::future::join_all((0..200).map(|_| handle.inspect(&slow)));
+    // Sequentially they would take 40 seconds.
+    let all = tokio::time::timeout(Duration::from_secs(20), all).await;
+    for answer in all.expect("the calls do not run concurrently") {
         answer.unwrap();
     }
-    // Sequentially they would take four seconds.
-    assert!(
-        began.elapsed() < Duration::from_secs(2),
-        "{:?}",
-        began.elapsed()
-    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

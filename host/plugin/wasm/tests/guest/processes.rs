@@ -140,6 +140,8 @@ async fn a_dropped_session_stops_and_one_that_does_not_is_ended() {
     drop(output);
     let error: EngineError = in_time(exit).await.unwrap_err();
     assert_eq!(error.code, ErrorCode::Cancelled);
+    let backend = backend_with(short_grace(), UnreachableTransport);
+    let handle = launch(&backend).await;
     let session = exec(&handle, &options(&["ignores-stop"])).await;
     let ExecSession { output, exit, .. } = session;
     drop(output);

@@ -32,16 +32,28 @@ pub(crate) fn component() -> LinkedComponent {
     COMPONENT.clone()
 }
 
-/// Limits that tests reach quickly.
+/// Limits that tests reach quickly, except the one that a backend which is paused with
+/// the whole machine would exceed.
 pub(crate) fn limits() -> BackendLimits {
     BackendLimits {
         control_memory_bytes: 64 << 20,
         yield_timeout: Duration::from_millis(300),
         stall_timeout: Duration::from_secs(5),
-        stop_grace: Duration::from_millis(500),
+        // Longer than `PATIENCE`: what ends in time has reacted to the stop signal.
+        stop_grace: 2 * PATIENCE,
         ..BackendLimits::default()
     }
 }
+
+/// Limits for what does not stop.
+pub(crate) fn short_grace() -> BackendLimits {
+    BackendLimits {
+        stop_grace: SHORT_GRACE,
+        ..limits()
+    }
+}
+
+pub(crate) const SHORT_GRACE: Duration = Duration::from_millis(500);
 
 /// The transport to an engine that is not running.
 pub(crate) struct UnreachableTransport;

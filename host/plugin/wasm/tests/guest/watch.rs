@@ -1,6 +1,6 @@
 //! Watches: their events, ends, and limits.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures::StreamExt;
 use rdd_core::{ContainerEngine, ErrorCode, WatchEvent};
@@ -62,26 +62,20 @@ async fn orderly_ends_and_errors_are_distinguished() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn another_watch_can_start_within_a_second_of_a_drop() {
+async fn another_watch_can_start_before_the_grace_period_of_a_dropped_one_ends() {
     let backend = backend();
     let handle = launch(&backend).await;
     for mode in ["good", "stalled", "many"] {
         let mut first = watch(&handle, mode).await;
         in_time(first.next()).await.unwrap().unwrap();
-        let began = Instant::now();
         drop(first);
         drop(in_time(handle.watch()).await.unwrap());
-        assert!(
-            began.elapsed() < Duration::from_secs(1),
-            "{mode}: {:?}",
-            began.elapsed()
-        );
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_second_watch_waits_for_the_first_with_a_time_limit() {
-    let backend = backend();
+    let backend = backend_with(short_grace(), UnreachableTransport);
     let handle = launch(&backend).await;
     let _first = watch(&handle, "good").await;
     let Err(refused) = in_time(handle.watch()).await else {
@@ -93,7 +87,7 @@ async fn a_second_watch_waits_for_the_first_with_a_time_limit() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_watch_that_does_not_stop_ends_the_store() {
-    let backend = backend();
+    let backend = backend_with(short_grace(), UnreachableTransport);
     let handle = launch(&backend).await;
     let mut ignoring = watch(&handle, "ignores-stop").await;
     for _ in [WatchEvent::InitBegin, WatchEvent::InitDone] {
@@ -107,7 +101,7 @@ async fn a_watch_that_does_not_stop_ends_the_store() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_watch_that_ends_without_a_result_fails() {
-    let backend = backend();
+    let backend = backend_with(short_grace(), UnreachableTransport);
     let handle = launch(&backend).await;
     let (_, error) = drain(watch(&handle, "unresolved").await).await;
     assert_failed(&error.unwrap(), "without a result");
@@ -116,7 +110,7 @@ async fn a_watch_that_ends_without_a_result_fails() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stalled_listing_fails() {
     let limits = BackendLimits {
-        stall_timeout: Duration::from_millis(300),
+        stall_timeout: Duration::from_secs(2),
         ..limits()
     };
     let backend = backend_with(limits, UnreachableTransport);
