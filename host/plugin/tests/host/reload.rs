@@ -83,14 +83,19 @@ async fn a_changed_file_is_refused_and_the_other_plugins_are_left_alone() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stream_of_a_plugin_that_ends_asks_to_try_again() {
     let (_dir, store, host) = host().await;
+    let mut last_generation = 0;
     for change in ["upgrade", "disable", "remove"] {
         install_in_store(&store, "aaaaaaaa", "1.0.0");
         store.lock().unwrap().set_enabled("aaaaaaaa", true).unwrap();
-        let is_first = |report: &rdd_plugin::PluginReport| {
-            report.state == PluginState::Ready && report.version.as_deref() == Some("1.0.0")
+        // Not the one of the previous round, which may not have ended yet.
+        let is_new = |report: &rdd_plugin::PluginReport| {
+            report.state == PluginState::Ready
+                && report.version.as_deref() == Some("1.0.0")
+                && report.generation > last_generation
         };
-        wait_for_report(&host, "aaaaaaaa", is_first).await;
+        wait_for_report(&host, "aaaaaaaa", is_new).await;
         let backend = loaded(&host, "aaaaaaaa").await;
+        last_generation = backend.generation;
         let options = LogOptions {
             follow: true,
             ..LogOptions::default()

@@ -152,22 +152,6 @@ async fn a_shutdown_ends_every_stream() {
     while in_time(log.next()).await.is_some_and(|chunk| chunk.is_ok()) {}
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_start_does_not_wait_for_the_compiler() {
-    let (dir, cache) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    install(dir.path(), "compiled");
-    let mut options = options(&[dir.path()]);
-    options.cache_dir = Some(cache.path().join("new"));
-    let host = PluginHost::start(options).await.unwrap();
-    let state = host.state("compiled");
-    let BackendState::Restarting { reason } = &state else {
-        panic!("{state:?}");
-    };
-    assert!(reason.contains("being loaded"), "{reason}");
-    assert_eq!(host.names(), ["compiled"]);
-    loaded(&host, "compiled").await;
-}
-
 /// A compiler that runs until the sender of the channel is dropped.
 #[derive(Debug)]
 struct SlowCompiler(Mutex<Receiver<()>>);
@@ -177,6 +161,27 @@ impl ComponentCompiler for SlowCompiler {
         self.0.lock().unwrap().recv().unwrap_err();
         Err("interrupted".to_owned().into())
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_start_does_not_wait_for_the_compiler() {
+    let (dir, cache) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    install(dir.path(), "compiled");
+    let mut options = options(&[dir.path()]);
+    options.cache_dir = Some(cache.path().join("new"));
+    let (running, stopped) = channel();
+    options.compiler = Some(Arc::new(SlowCompiler(Mutex::new(stopped))));
+    let host = PluginHost::start(options).await.unwrap();
+    let state = host.state("compiled");
+    let BackendState::Restarting { reason } = &state else {
+        panic!("{state:?}");
+    };
+    assert!(reason.contains("being loaded"), "{reason}");
+    assert_eq!(host.names(), ["compiled"]);
+    // The daemon compiles what the compiler does not.
+    drop(running);
+    wait_until_loaded(&host).await;
+    loaded(&host, "compiled").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

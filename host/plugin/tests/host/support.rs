@@ -110,7 +110,8 @@ pub(crate) fn options(dirs: &[&Path]) -> PluginHostOptions {
     PluginHostOptions {
         limits: BackendLimits {
             yield_timeout: Duration::from_millis(300),
-            stop_grace: Duration::from_millis(500),
+            // Longer than `PATIENCE`: what ends in time has reacted to the stop signal.
+            stop_grace: 2 * PATIENCE,
             ..BackendLimits::default()
         },
         restarts: RestartPolicy {
@@ -133,8 +134,16 @@ pub(crate) fn options(dirs: &[&Path]) -> PluginHostOptions {
 
 pub(crate) async fn start(options: PluginHostOptions) -> PluginHost {
     let host = PluginHost::start(options).await.unwrap();
-    in_time(host.wait_until_loaded()).await;
+    wait_until_loaded(&host).await;
     host
+}
+
+/// Waits until every plugin is loaded. Several are compiled at once, which may take
+/// longer on a busy machine than anything else that is waited for.
+pub(crate) async fn wait_until_loaded(host: &PluginHost) {
+    tokio::time::timeout(10 * PATIENCE, host.wait_until_loaded())
+        .await
+        .expect("the plugins were not loaded in time");
 }
 
 /// Returns the output of `future`, which must complete within [`PATIENCE`].
