@@ -1,20 +1,41 @@
 //! Registries that fail, lie, or never end.
 
-use rdd_distribution::{ArtifactReference, ArtifactSource as _, ContentDigest, Descriptor};
+use std::time::Duration;
+
+use rdd_distribution::{
+    ArtifactReference, ArtifactSource as _, ContentDigest, Descriptor, RegistryClient,
+    RegistryOptions,
+};
 
 use crate::scripted_server::{ScriptedResponse, ScriptedServer};
 use crate::support::*;
 
 /// Downloads a content of nine bytes from a server that sends `response`.
 async fn download(response: impl Fn() -> ScriptedResponse + Send + Sync + 'static) -> String {
+    download_with(options(None), response).await
+}
+
+/// Downloads from a server that is given up soon.
+async fn download_impatiently(
+    response: impl Fn() -> ScriptedResponse + Send + Sync + 'static,
+) -> String {
+    let options = RegistryOptions {
+        idle_timeout: Duration::from_secs(1),
+        ..options(None)
+    };
+    download_with(options, response).await
+}
+
+async fn download_with(
+    options: RegistryOptions,
+    response: impl Fn() -> ScriptedResponse + Send + Sync + 'static,
+) -> String {
     let server = ScriptedServer::start(move |_| response()).await;
     let reference = ArtifactReference::parse(&format!("{}/a:1", server.address)).unwrap();
     let descriptor = Descriptor::of("application/wasm", b"the bytes");
     let mut output = Vec::new();
-    let result = client(&reference, None)
-        .blob(&descriptor, &mut output)
-        .await;
-    match result {
+    let client = RegistryClient::new(reference, options).unwrap();
+    match client.blob(&descriptor, &mut output).await {
         Ok(()) => {
             assert_eq!(output, b"the bytes");
             String::new()
@@ -66,13 +87,13 @@ async fn a_download_that_breaks_or_stalls_is_an_error() {
     };
     let error = download(broken(false)).await;
     assert!(error.contains("cannot download the plugin"), "{error}");
-    let error = download(broken(true)).await;
+    let error = download_impatiently(broken(true)).await;
     assert!(error.contains("does not respond"), "{error}");
     let silent = || ScriptedResponse {
         bytes: Vec::new(),
         hang: true,
     };
-    let error = download(silent).await;
+    let error = download_impatiently(silent).await;
     assert!(error.contains("does not respond"), "{error}");
 }
 

@@ -4,13 +4,13 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::Stdio;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use rdd_core::{EngineError, NoCredentialStore, RegistryCredentialStore, RegistryCredentials};
 use rdd_distribution::{
     ArtifactReference, PackageLabels, PackageUpload, RegistryClient, RegistryOptions, UploadedFile,
 };
+use rdd_testkit::PATIENCE;
 use tokio::process::{Child, Command};
 
 /// The user of a registry with credentials.
@@ -120,14 +120,14 @@ pub(crate) fn password(username: &str, password: &str) -> RegistryCredentials {
     }
 }
 
-/// Returns options with short limits, so that a test of a limit is short.
+/// Returns options with which only a server that never responds is given up.
 pub(crate) fn options(credentials: Option<RegistryCredentials>) -> RegistryOptions {
     let store: Arc<dyn RegistryCredentialStore> = match credentials {
         Some(credentials) => Arc::new(FixedStore(credentials)),
         None => Arc::new(NoCredentialStore),
     };
     RegistryOptions {
-        idle_timeout: Duration::from_secs(1),
+        idle_timeout: PATIENCE,
         ..RegistryOptions::new(store)
     }
 }
