@@ -201,8 +201,8 @@ fn decisions_are_recorded_with_the_plugin_or_by_name() {
     assert_eq!(store.lock_file().unwrap().other("moby"), None);
 }
 
-#[test]
-fn the_daemon_does_not_read_while_a_command_changes_the_directory() {
+#[tokio::test]
+async fn the_daemon_does_not_read_while_a_command_changes_the_directory() {
     let (_dir, store) = store();
     assert!(
         try_lock_shared(store.dir()).unwrap().is_none(),
@@ -211,6 +211,8 @@ fn the_daemon_does_not_read_while_a_command_changes_the_directory() {
     let guard = store.lock().unwrap();
     assert!(try_lock_shared(store.dir()).is_none());
     drop(guard);
-    let reader = try_lock_shared(store.dir()).unwrap();
+    // A process that another test starts holds the lock until it runs its program.
+    let reader = async || try_lock_shared(store.dir()).ok_or("it is held".to_owned());
+    let reader = rdd_testkit::eventually("the lock is free", reader).await;
     assert!(reader.is_some());
 }
