@@ -11,8 +11,8 @@ use rdd_plugin_contract::BackendInstance as _;
 use rdd_plugin_contract::BackendLimits;
 
 use crate::support::{
-    NoEngine, SilentEngine, backend_with, container, eventually, finish, launched, limits,
-    reference,
+    HeldEngine, NoEngine, SilentEngine, backend_with, container, eventually, finish, launched,
+    limits, reference,
 };
 
 #[tokio::test]
@@ -91,17 +91,19 @@ async fn errors_are_values() {
 async fn calls_run_concurrently_on_one_thread() {
     let (backend, handle) = launched(limits()).await;
     let slow = reference("slow");
-    // Two hundred milliseconds each, one after another that would be ten seconds.
-    let calls = (0..50).map(|_| handle.inspect(&slow));
+    // Two hundred milliseconds each, one after another that would be forty seconds.
+    let calls = (0..200).map(|_| handle.inspect(&slow));
     let all = futures::future::try_join_all(calls);
-    let results = tokio::time::timeout(Duration::from_secs(5), all);
-    assert_eq!(results.await.unwrap().unwrap().len(), 50);
+    let results = tokio::time::timeout(Duration::from_secs(20), all);
+    assert_eq!(results.await.unwrap().unwrap().len(), 200);
     finish(backend, handle).await;
 }
 
 #[tokio::test]
 async fn a_dropped_read_is_closed_and_a_change_goes_on() {
-    let (backend, handle) = launched(limits()).await;
+    let engine = HeldEngine::default();
+    let backend = backend_with(&[], limits(), engine.clone());
+    let handle = backend.launch().await.unwrap();
     for id in ["never", "late-wake"] {
         let object = reference(id);
         let read = handle.inspect(&object);
@@ -110,12 +112,15 @@ async fn a_dropped_read_is_closed_and_a_change_goes_on() {
             .unwrap_err();
         eventually("the read has ended", || handle.usage().calls == 0).await;
     }
-    let id = container("slow");
-    let change = handle.act(&id, ContainerAction::Start);
-    tokio::time::timeout(Duration::from_millis(50), change)
-        .await
-        .unwrap_err();
+    let id = container("request");
+    tokio::select! {
+        result = handle.act(&id, ContainerAction::Start) => panic!("{result:?} without a response"),
+        () = eventually("the engine has the request", || engine.is_connected()) => {}
+    }
+    // The library has been polled since the change was dropped.
+    handle.inspect(&reference("web")).await.unwrap();
     assert_eq!(handle.usage().changes, 1);
+    engine.release();
     eventually("the change has ended", || handle.usage().changes == 0).await;
     // Longer than the thread of `late-wake` waits before it wakes.
     handle.inspect(&reference("slow")).await.unwrap();

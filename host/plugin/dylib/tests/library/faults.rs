@@ -6,7 +6,9 @@ use futures::StreamExt as _;
 use rdd_core::{ContainerEngine as _, ErrorCode, LogOptions};
 use rdd_plugin_contract::{BackendInstance as _, BackendLimits, ExitKind, PluginBackend as _};
 
-use crate::support::{backend, container, eventually, impatient, limits, reference};
+use crate::support::{
+    NoEngine, backend, backend_with, container, eventually, impatient, limits, reference,
+};
 
 #[tokio::test]
 async fn a_fault_ends_the_instance_with_a_message_and_the_next_one_works() {
@@ -156,10 +158,10 @@ async fn a_function_that_does_not_return_fails_its_instance_and_nothing_else() {
     handle.inspect(&reference("web")).await.unwrap();
     let error = error.err().unwrap();
     assert_eq!(error.code, ErrorCode::StreamFailed);
-    let expected = "has not returned from poll_open of get_logs for 500ms";
+    let expected = "has not returned from poll_open of get_logs for 3s";
     assert!(error.message.contains(expected), "{error}");
     let error = log.next().await.unwrap().unwrap_err();
-    let expected = "has not returned from poll_next of get_logs for 500ms";
+    let expected = "has not returned from poll_next of get_logs for 3s";
     assert!(error.message.contains(expected), "{error}");
     assert!(log.next().await.is_none());
     assert_eq!(backend.abandoned_threads(), 2);
@@ -169,7 +171,7 @@ async fn a_function_that_does_not_return_fails_its_instance_and_nothing_else() {
     let (blocked, other) = tokio::join!(handle.inspect(&blocked), handle.inspect(&other));
     for error in [blocked.unwrap_err(), other.unwrap_err()] {
         assert_eq!(error.code, ErrorCode::PluginFailed);
-        let expected = "has not returned from poll of inspect for 500ms";
+        let expected = "has not returned from poll of inspect for 3s";
         assert!(error.message.contains(expected), "{error}");
     }
     assert!(handle.wait_for_exit().await.is_guest_fault);
@@ -183,11 +185,15 @@ async fn a_function_that_does_not_return_fails_its_instance_and_nothing_else() {
 
 #[tokio::test]
 async fn a_thread_that_returns_after_all_is_no_longer_counted() {
-    let backend = backend(impatient());
+    let dir = tempfile::tempdir().unwrap();
+    let release = dir.path().join("release");
+    let flag = format!("-DRELEASE_FILE=\"{}\"", release.display());
+    let backend = backend_with(&[&flag], impatient(), NoEngine);
     let handle = backend.launch().await.unwrap();
-    let error = handle.inspect(&reference("pauses")).await.unwrap_err();
+    let error = handle.inspect(&reference("held")).await.unwrap_err();
     assert_eq!(error.code, ErrorCode::PluginFailed);
     assert_eq!(backend.abandoned_threads(), 1);
+    std::fs::write(&release, "").unwrap();
     eventually("the thread has returned", || {
         backend.abandoned_threads() == 0
     })

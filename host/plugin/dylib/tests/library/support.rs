@@ -17,6 +17,7 @@ use rdd_plugin_contract::{
 };
 use rdd_plugin_dylib::{BackendLibrary, LibraryBackend, LibraryHandle};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, ReadBuf};
+use tokio_util::sync::CancellationToken;
 
 /// The name in the fixture's description.
 pub(crate) const NAME: &str = "c-library";
@@ -63,6 +64,32 @@ impl EngineTransport for NoEngine {
             ErrorCode::Unavailable,
             "no engine listens",
         ))
+    }
+}
+
+/// An engine that responds once a test releases it.
+#[derive(Clone, Default)]
+pub(crate) struct HeldEngine {
+    connected: CancellationToken,
+    released: CancellationToken,
+}
+
+impl HeldEngine {
+    pub(crate) fn is_connected(&self) -> bool {
+        self.connected.is_cancelled()
+    }
+
+    pub(crate) fn release(&self) {
+        self.released.cancel();
+    }
+}
+
+#[async_trait]
+impl EngineTransport for HeldEngine {
+    async fn connect(&self) -> Result<EngineConnection, EngineError> {
+        self.connected.cancel();
+        self.released.cancelled().await;
+        ToyEngine.connect().await
     }
 }
 
@@ -124,8 +151,9 @@ pub(crate) fn limits() -> BackendLimits {
 /// Limits under which a function that does not return is soon given up.
 pub(crate) fn impatient() -> BackendLimits {
     BackendLimits {
-        yield_timeout: Duration::from_millis(500),
-        start_timeout: Duration::from_millis(500),
+        // Long enough for a healthy call that is paused with the whole machine.
+        yield_timeout: Duration::from_secs(3),
+        start_timeout: Duration::from_secs(3),
         stop_grace: Duration::from_millis(200),
         ..limits()
     }
