@@ -18,9 +18,13 @@ use crate::target::BackendTarget;
 /// The time for one call that the engine answers at once.
 pub(crate) const CALL_LIMIT: Duration = Duration::from_secs(10);
 
+/// The time for one action: a stop gives the processes of a container the engine's
+/// grace period, which is ten seconds for most engines, and a restart does, too.
+pub(crate) const ACTION_LIMIT: Duration = Duration::from_secs(30);
+
 /// The time in which a backend has to end a call, with some tolerance for a busy
 /// machine.
-pub(crate) const STOP_LIMIT: Duration = Duration::from_secs(3);
+pub(crate) const STOP_LIMIT: Duration = Duration::from_secs(5);
 
 /// The reason why a case did not pass.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -157,14 +161,25 @@ impl CaseContext {
         what: &str,
         call: impl Future<Output = Result<T, EngineError>>,
     ) -> CaseResult<T> {
-        match timeout(CALL_LIMIT, call).await {
+        self.ok_within(CALL_LIMIT, rule, what, call).await
+    }
+
+    /// Waits for a call to succeed that may take longer than others.
+    pub(crate) async fn ok_within<T>(
+        &self,
+        limit: Duration,
+        rule: ContractRule,
+        what: &str,
+        call: impl Future<Output = Result<T, EngineError>>,
+    ) -> CaseResult<T> {
+        match timeout(limit, call).await {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(error)) => Err(fault(
                 rule,
                 format_args!("{what} to succeed"),
                 describe(&error),
             )),
-            Err(_) => Err(no_response(rule, what)),
+            Err(_) => Err(no_response(rule, what, limit)),
         }
     }
 
@@ -181,7 +196,7 @@ impl CaseContext {
             Ok(Ok(_)) => Err(fault(rule, expected, "that it succeeded")),
             Ok(Err(error)) if error.code == code => Ok(()),
             Ok(Err(error)) => Err(fault(rule, expected, describe(&error))),
-            Err(_) => Err(no_response(rule, what)),
+            Err(_) => Err(no_response(rule, what, CALL_LIMIT)),
         }
     }
 
@@ -246,10 +261,10 @@ impl CaseContext {
     }
 }
 
-fn no_response(rule: ContractRule, what: &str) -> CaseFailure {
+fn no_response(rule: ContractRule, what: &str, limit: Duration) -> CaseFailure {
     fault(
         rule,
         format_args!("{what} to return"),
-        format_args!("no response within {} s", CALL_LIMIT.as_secs()),
+        format_args!("no response within {} s", limit.as_secs()),
     )
 }

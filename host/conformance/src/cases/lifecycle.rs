@@ -8,7 +8,7 @@ use rdd_core::{
 
 use super::inspect::{container as inspect, unknown_id};
 use super::watch::equal_ids;
-use crate::case::{CaseContext, CaseFailure, CaseResult, check, check_eq};
+use crate::case::{ACTION_LIMIT, CaseContext, CaseFailure, CaseResult, check, check_eq};
 use crate::environment::EngineDisturbance;
 use crate::rules;
 
@@ -19,7 +19,9 @@ async fn act(
 ) -> CaseResult {
     let what = format!("the action {action:?}");
     let call = context.engine.act(container, action);
-    context.ok(rules::ACT_COMPLETE, &what, call).await
+    context
+        .ok_within(ACTION_LIMIT, rules::ACT_COMPLETE, &what, call)
+        .await
 }
 
 /// Acts, then compares the state, which has changed when the action returns.
@@ -110,7 +112,9 @@ pub(super) async fn idempotent(context: CaseContext) -> CaseResult {
     ] {
         let what = format!("{action:?} when it has its result already");
         let call = context.engine.act(&container, action);
-        context.ok(rules::ACT_IDEMPOTENT, &what, call).await?;
+        context
+            .ok_within(ACTION_LIMIT, rules::ACT_IDEMPOTENT, &what, call)
+            .await?;
     }
     Ok(())
 }

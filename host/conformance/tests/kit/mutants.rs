@@ -1,6 +1,7 @@
 //! Backends with one fault each.
 
 use std::collections::BTreeSet;
+use std::mem::ManuallyDrop;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -350,18 +351,12 @@ impl ContainerEngine for MutantEngine {
                 ErrorCode::NotFound,
             ),
             HangsAfterAStoppedInspect => {
-                let (inner, lock) = (self.inner.clone(), self.inspecting.clone());
-                let object = object.clone();
-                let call = tokio::spawn(async move {
-                    let _guard = lock.lock().await;
-                    let answer =
-                        tokio::time::timeout(Duration::from_millis(150), inner.inspect(&object));
-                    match answer.await {
-                        Ok(answer) => answer,
-                        Err(_) => pending().await,
-                    }
-                });
-                call.await.unwrap()
+                let lock = Arc::clone(&self.inspecting).lock_owned().await;
+                // Unlocked by a call that ends, and never by one whose caller leaves.
+                let lock = ManuallyDrop::new(lock);
+                let answer = inspect.await;
+                drop(ManuallyDrop::into_inner(lock));
+                answer
             }
             LeaksAConnection => {
                 // Not more, since the engine would refuse connections at some number.
@@ -460,7 +455,8 @@ impl ContainerEngine for MutantEngine {
                         LosesALine if text == "19 49\n" => return None,
                         ReplacesInvalidBytes => chunk.bytes = text.into(),
                         DelaysOutput if text == "x\n" => {
-                            tokio::time::sleep(Duration::from_secs(3)).await;
+                            // Longer than output may take to arrive.
+                            tokio::time::sleep(Duration::from_secs(8)).await;
                         }
                         SplitsATerminal if text.starts_with("second line") => {
                             chunk.source = OutputSource::Stderr;
