@@ -6,7 +6,7 @@
     reason = "a test fails by panicking"
 )]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -33,11 +33,38 @@ fn first_name(code: &str) -> &str {
     end.map_or(code, |end| &code[..end])
 }
 
-/// Returns the modules of its crate that a file uses outside of its tests.
-fn used_modules(content: &str) -> BTreeSet<&str> {
+fn names(code: &str) -> impl Iterator<Item = &str> {
+    code.split(|character: char| !(character.is_alphanumeric() || character == '_'))
+        .filter(|name| !name.is_empty())
+}
+
+/// Returns the module of each item that the root exports again.
+fn exports(root: &str) -> BTreeMap<&str, &str> {
+    let mut exports = BTreeMap::new();
+    for statement in root.split(';') {
+        if let Some((_, path)) = statement.split_once("pub use ") {
+            let mut path = names(path);
+            if let Some(module) = path.next() {
+                exports.extend(path.map(|name| (name, module)));
+            }
+        }
+    }
+    exports
+}
+
+/// Returns the names in the root of its crate that a file uses outside of its tests:
+/// modules, and items that the root exports again. Comments may name anything.
+fn used_names(content: &str) -> BTreeSet<&str> {
     let code = content.split("#[cfg(test)]").next().unwrap_or_default();
     let mut used = BTreeSet::new();
-    for rest in code.split("crate::").skip(1) {
+    for (before, rest) in code.match_indices("crate::").map(|(at, found)| {
+        let (before, rest) = code.split_at(at);
+        (before, &rest[found.len()..])
+    }) {
+        let line = before.rsplit('\n').next().unwrap_or_default();
+        if line.trim_start().starts_with("//") {
+            continue;
+        }
         match rest.strip_prefix('{').and_then(|rest| rest.split_once('}')) {
             Some((list, _)) => used.extend(list.split(',').map(|item| first_name(item.trim()))),
             None => {
@@ -84,6 +111,7 @@ fn uses_against_the_order(source: &Path) -> Vec<String> {
     let root = roots.iter().find(|path| path.exists()).unwrap();
     let content = fs::read_to_string(root).unwrap();
     let modules = modules(&content);
+    let exports = exports(&content);
     let mut files = Vec::new();
     add_files(source, &mut files);
     let mut wrong = Vec::new();
@@ -93,9 +121,10 @@ fn uses_against_the_order(source: &Path) -> Vec<String> {
         let Some(own) = modules.iter().position(|other| *other == module) else {
             continue;
         };
-        for used in used_modules(&fs::read_to_string(&file).unwrap()) {
-            if modules[..own].contains(&used) {
-                wrong.push(format!("{} uses {used}", file.display()));
+        for name in used_names(&fs::read_to_string(&file).unwrap()) {
+            let used = exports.get(name).unwrap_or(&name);
+            if modules[..own].contains(used) {
+                wrong.push(format!("{} uses {name} of {used}", file.display()));
             }
         }
     }
@@ -125,8 +154,15 @@ fn modules_are_found_in_their_order_without_those_for_tests() {
 }
 
 #[test]
+fn items_of_the_root_are_found_in_their_modules() {
+    let root = "mod one;\npub use one::{A, b::C};\npub use two::D;\nuse three::E;";
+    let expected = [("A", "one"), ("C", "one"), ("D", "two"), ("b", "one")];
+    assert!(exports(root).into_iter().eq(expected));
+}
+
+#[test]
 fn uses_are_found_in_all_forms() {
-    let code = "use crate::{one::A, two};\nuse crate::three;\nlet x = crate::four::f();";
+    let code = "use crate::{one::A, two};\nuse crate::three;\nlet x = crate::four::f();\n/// [x](crate::five)\n";
     let expected = ["four", "one", "three", "two"];
-    assert!(used_modules(code).into_iter().eq(expected));
+    assert!(used_names(code).into_iter().eq(expected));
 }

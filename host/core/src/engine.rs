@@ -5,8 +5,8 @@ use futures::stream::BoxStream;
 
 use crate::{
     BackendInfo, ContainerRef, ContainerSpec, EngineError, EngineObject, EntryOptions, EntryStream,
-    ExecOptions, ExecSession, ObjectRef, OutputChunk, PullSpec, PushSpec, Timestamp,
-    TransferStream, VolumeSpec,
+    ExecOptions, ExecSession, LogStream, ObjectRef, PullSpec, PushSpec, Timestamp, TransferStream,
+    VolumeSpec,
 };
 
 /// One event of a watch, in the order that the WIT package defines: a listing
@@ -28,11 +28,6 @@ pub enum WatchEvent {
 /// A watch in progress. It ends after its first `Err`. When it is dropped, the
 /// backend stops watching within a second.
 pub type WatchStream = BoxStream<'static, Result<WatchEvent, EngineError>>;
-
-/// A log in progress. A log that ends without an error ends the stream; an
-/// error is the last item of the stream. When the stream is dropped, the engine
-/// stops sending within a second.
-pub type LogStream = BoxStream<'static, Result<OutputChunk, EngineError>>;
 
 /// The part of a container's log to read.
 ///

@@ -14,40 +14,43 @@
 //! WebAssembly runtime, no HTTP library). Every other crate of the host may
 //! depend on this one, and nothing in it needs a server to be tested.
 
-mod model;
-mod output;
-mod time;
+// In layers: each module uses only those after it.
 
+mod serving;
+
+mod backend;
+mod container_index;
+
+mod derived_logs;
+mod read_only;
+
+mod engine;
+
+mod backend_info;
 mod creation;
 mod exec;
 mod label_predicate;
 mod log_entry;
 mod transfer;
 
-mod engine;
+mod model;
+mod output;
+
 mod error;
-
-mod derived_logs;
-mod read_only;
-
-mod backend;
-mod container_index;
-mod serving;
-
 mod identity;
+mod time;
 
 mod private_file;
 pub mod text;
 
-pub use backend::{
-    BackendInfo, BackendRegistry, BackendState, Capabilities, IdFormat, LoadedBackend,
-};
+pub use backend::{BackendRegistry, BackendState, LoadedBackend};
+pub use backend_info::{BackendInfo, Capabilities, IdFormat};
 pub use container_index::{ContainerIndex, ContainerLookup, IndexedContainer};
 pub use creation::{ContainerRestartPolicy, ContainerSpec, MountKind, MountSpec, VolumeSpec};
 pub use derived_logs::DerivedLogs;
 pub use engine::{
-    ContainerAction, ContainerEngine, InspectResponse, LogOptions, LogStream, RemoveRequest,
-    RemoveTarget, WatchEvent, WatchStream,
+    ContainerAction, ContainerEngine, InspectResponse, LogOptions, RemoveRequest, RemoveTarget,
+    WatchEvent, WatchStream,
 };
 pub use error::{EngineError, ErrorCode};
 pub use exec::{ExecOptions, ExecSession, TerminalSize};
@@ -61,7 +64,7 @@ pub use model::{
     COMPOSE_PROJECT_LABEL, Container, ContainerRef, ContainerState, EngineObject, ExposedPort,
     Image, ObjectKind, ObjectRef, PortBinding, Volume,
 };
-pub use output::{OutputChunk, OutputSource};
+pub use output::{LogStream, OutputChunk, OutputSource};
 pub use private_file::{
     PrivateFileError, create_private_dir, remove_old_temporary_files, remove_temporary_files,
     write_private, write_private_parts,

@@ -1,6 +1,14 @@
 //! The output of a container, as bytes.
 
 use bytes::Bytes;
+use futures::stream::BoxStream;
+
+use crate::EngineError;
+
+/// A log in progress. A log that ends without an error ends the stream; an
+/// error is the last item of the stream. When the stream is dropped, the engine
+/// stops sending within a second.
+pub type LogStream = BoxStream<'static, Result<OutputChunk, EngineError>>;
 
 /// The output stream of a container that a chunk comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
