@@ -1,6 +1,6 @@
 //! Libraries that violate the contract, and functions that do not return.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::StreamExt as _;
 use rdd_core::{ContainerEngine as _, ErrorCode, LogOptions};
@@ -127,17 +127,21 @@ async fn an_instance_that_is_busy_without_progress_is_ended() {
 
 #[tokio::test]
 async fn an_instance_that_copies_a_log_is_not_ended() {
+    // A machine that pauses this process for a whole window stops the progress, too.
+    const WINDOW: Duration = Duration::from_secs(4);
     let backend = backend(BackendLimits {
-        busy_window: Duration::from_millis(100),
+        busy_window: WINDOW,
         ..limits()
     });
     let handle = backend.launch().await.unwrap();
+    // More than can be copied in the time.
     let log = handle
-        .get_logs(&container("flood-200"), &LogOptions::default())
+        .get_logs(&container("flood-1000000"), &LogOptions::default())
         .await;
     let mut items = log.unwrap();
-    while let Some(item) = items.next().await {
-        item.unwrap();
+    let began = Instant::now();
+    while began.elapsed() < WINDOW + WINDOW / 2 {
+        items.next().await.unwrap().unwrap();
     }
 }
 
