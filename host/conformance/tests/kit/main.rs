@@ -9,7 +9,12 @@
     reason = "a test fails by panicking"
 )]
 
+mod altered_stream;
 mod fake_environment;
+mod mutant_engine;
+mod mutant_logs;
+mod mutant_processes;
+mod mutant_watch;
 mod mutants;
 mod mutation;
 mod reference;
