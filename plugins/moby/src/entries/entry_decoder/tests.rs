@@ -50,6 +50,18 @@ fn frames_are_entries_however_they_are_cut() {
 }
 
 #[test]
+fn a_time_that_a_program_wrote_with_a_space_is_content() {
+    let text = "2026-01-31 12:00:00.000000001Z started\n";
+    let mut input = frame(1, b"1970-01-01T00:00:01.000000002Z one\n");
+    input.extend(frame(1, text.as_bytes()));
+    let expected: Vec<OwnedEntry> = vec![
+        (1_000_000_002, OUT, b"one".to_vec(), false),
+        (1_000_000_002, OUT, text.trim_end().into(), false),
+    ];
+    assert_eq!(decode(false, &input, input.len()).unwrap(), expected);
+}
+
+#[test]
 fn the_lines_of_a_terminal_are_entries_however_they_are_cut() {
     let input = b"1970-01-01T00:00:01.000000002Z one\r\n1970-01-01T00:00:01.000000003Z \x1b[1mtwo\nno time\n1970-01-01T00:00:02.000000000Z end";
     let expected: Vec<OwnedEntry> = vec![
