@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
+use http::header::ACCEPT;
 use http::{HeaderMap, Response};
 use rdd_apiserver_kinds::ResourceKind;
 use rdd_apiserver_kinds::openapi::{self, CustomResourceSchema};
@@ -11,7 +12,9 @@ use rdd_apiserver_kinds::openapi::{self, CustomResourceSchema};
 use crate::body::ResponseBody;
 use crate::cached_response::{CachedResponse, cached_response, conditional_response};
 use crate::encode;
+use crate::protobuf;
 use crate::registry::{OpenApiCache, ResourceRegistry};
+use crate::render;
 use crate::status::ApiError;
 
 fn documents(registry: &ResourceRegistry) -> &OpenApiCache {
@@ -53,6 +56,26 @@ fn document<'r>(registry: &'r ResourceRegistry, location: &str) -> Option<&'r Ca
     let (group, version, slot) = documents(registry).by_location.get(location)?;
     slot.get_or_init(|| render_document(registry, group, version))
         .as_ref()
+}
+
+/// The media types of a version 2 document in protobuf. kubectl 1.32 sends the first,
+/// and the response has the second.
+const V2_PROTOBUF_REQUESTED: &str = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
+const V2_PROTOBUF: &str = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
+
+/// Responds to `GET /openapi/v2` with a document that describes nothing. kubectl reads
+/// it before it applies a kind that is not served, or a `List`.
+pub(crate) fn v2(headers: &HeaderMap) -> Response<ResponseBody> {
+    let accepts_protobuf = headers.get_all(ACCEPT).iter().any(|accept| {
+        let media_types = accept.to_str().unwrap_or_default().split([',', ';']);
+        let mut media_types = media_types.map(str::trim);
+        media_types.any(|media| [V2_PROTOBUF_REQUESTED, V2_PROTOBUF].contains(&media))
+    });
+    if accepts_protobuf {
+        return render::document(V2_PROTOBUF, protobuf::empty_openapi_v2().into());
+    }
+    let document = encode::to_vec(&openapi::empty_v2_document());
+    render::document("application/json", document.into())
 }
 
 /// Responds with the index. The URL of each document contains the hash of its

@@ -17,6 +17,7 @@ use crate::body::ResponseBody;
 use crate::limits::{self, MAX_BODY_BYTES};
 use crate::negotiate::{self, EndpointKind, ResponseFormat};
 use crate::path::{self, RequestTarget, ResourcePath};
+use crate::protobuf;
 use crate::query::QueryParams;
 use crate::registry::ResourceRegistry;
 use crate::request_context::RequestContext;
@@ -196,7 +197,10 @@ where
             only_get()?;
             backup::respond(&server).await
         }
-        RequestTarget::OpenApiV2 => Err(ApiError::page_not_found()),
+        RequestTarget::OpenApiV2 => {
+            only_get()?;
+            Ok(openapi::v2(&parts.headers))
+        }
         RequestTarget::OpenApiV3(location) => {
             only_get()?;
             match location {
@@ -261,7 +265,10 @@ where
     };
     let verb = RequestVerb::determine(&parts, &path, &resource, &query)?;
     record.verb.get_or_init(|| verb.name());
-    let endpoint = match (resource.is_builtin(), verb) {
+    let kind = &resource.kind;
+    let has_message =
+        resource.is_builtin() && protobuf::has_message(&kind.api_version(), &kind.kind);
+    let endpoint = match (has_message, verb) {
         (true, RequestVerb::List) => EndpointKind::BuiltinList,
         (true, RequestVerb::Watch) => EndpointKind::BuiltinWatch,
         (true, _) => EndpointKind::Builtin,

@@ -21,6 +21,7 @@ use crate::activity::ConnectionActivity;
 use crate::limits::{
     CLOSE_GRACE, ConnectionLimits, HTTP2_PING_INTERVAL, HTTP2_PING_TIMEOUT, MAX_HTTP1_BUFFER,
 };
+use crate::panic_log::log_panic;
 use crate::pipeline::{ConnectionContext, RequestPipeline};
 use crate::registry::ConnectionPermit;
 use crate::tls_connection::TlsConnection;
@@ -36,8 +37,8 @@ pub(crate) struct ConnectionServer {
 }
 
 impl ConnectionServer {
-    /// Serves `stream` until either side closes it. A panic closes this
-    /// connection only, and is logged.
+    /// Serves `stream` until either side closes it. A panic outside of a request's
+    /// handler closes this connection only, and is logged.
     pub(crate) async fn run(
         self: Arc<Self>,
         stream: TcpStream,
@@ -45,7 +46,9 @@ impl ConnectionServer {
         permit: ConnectionPermit,
     ) {
         let span = tracing::info_span!("connection", %peer);
-        log_panic(self.serve(stream, permit)).instrument(span).await;
+        until_panic(self.serve(stream, permit))
+            .instrument(span)
+            .await;
     }
 
     async fn serve(self: Arc<Self>, stream: TcpStream, permit: ConnectionPermit) {
@@ -200,21 +203,13 @@ where
     F: Future<Output: Send> + Send + 'static,
 {
     fn execute(&self, request: F) {
-        tokio::spawn(log_panic(request).in_current_span());
+        tokio::spawn(until_panic(request).in_current_span());
     }
 }
 
-/// Logs a panic of `future`. No task awaits it, so the panic would be lost
-/// otherwise.
-async fn log_panic<F: Future>(future: F) {
+/// Logs a panic of `future`.
+async fn until_panic<F: Future>(future: F) {
     if let Err(panic) = AssertUnwindSafe(future).catch_unwind().await {
-        let message = panic
-            .downcast_ref::<&str>()
-            .map(|text| (*text).to_owned())
-            .or_else(|| panic.downcast_ref::<String>().cloned());
-        tracing::error!(
-            panic = message,
-            "handling a request panicked; report this bug"
-        );
+        log_panic(&*panic);
     }
 }

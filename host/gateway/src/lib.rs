@@ -34,6 +34,7 @@ mod token;
 
 mod ending_body;
 mod limits;
+mod panic_log;
 mod request_body;
 
 mod response;

@@ -1,9 +1,12 @@
 //! The checks that each request passes before it is dispatched.
 
 use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt as _;
+use http::header::ACCEPT;
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
@@ -21,6 +24,7 @@ use crate::ending_body::EndingBody;
 use crate::health::{self, HealthReport};
 use crate::host_origin_policy::HostOriginPolicy;
 use crate::limits::{CONNECTIONS_RETRY_AFTER_SECONDS, STARTING_RETRY_AFTER_SECONDS};
+use crate::panic_log::log_panic;
 use crate::registry::{ConnectionLimitError, ConnectionPermit};
 use crate::request_body::RequestBody;
 use crate::response::{GatewayBody, error_response};
@@ -273,10 +277,23 @@ impl RequestPipeline {
         handler: &RequestHandler,
         request: Request<Incoming>,
     ) -> Response<GatewayBody> {
+        // For the response to a panic, which is for this request alone.
+        let accept = request.headers().get(ACCEPT).cloned();
         let request = request.map(|body| RequestBody::new(body, self.body_timeout));
-        match handler.clone().oneshot(request).await {
-            Ok(response) => response,
-            Err(never) => match never {},
+        let handled = AssertUnwindSafe(handler.clone().oneshot(request));
+        match handled.catch_unwind().await {
+            Ok(Ok(response)) => response,
+            Ok(Err(never)) => match never {},
+            Err(panic) => {
+                log_panic(&*panic);
+                let headers = accept.map(|accept| (ACCEPT, accept)).into_iter().collect();
+                error_response(
+                    &headers,
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    "handling this request failed because of a bug; the daemon's log has the cause",
+                    None,
+                )
+            }
         }
     }
 }

@@ -1,8 +1,12 @@
 //! Validation of `metadata`, the same for every kind.
 
+use std::cell::LazyCell;
+
 use rdd_apiserver_schema::names::{self, NameValidator};
 use serde_json::{Map, Value};
 
+use crate::cause::quoted;
+use crate::limits;
 use crate::status::StatusCause;
 
 fn text<'a>(meta: &'a Map<String, Value>, key: &str) -> &'a str {
@@ -124,6 +128,12 @@ fn validate_owner_references(meta: &Map<String, Value>, out: &mut Vec<StatusCaus
     const FIELD: &str = "metadata.ownerReferences";
     let mut controller: Option<String> = None;
     let list = meta.get("ownerReferences").and_then(Value::as_array);
+    // The whole list, as each reference quotes it that is a controller after the first:
+    // once, and no more of it than a cause may have.
+    let quoted_list = LazyCell::new(|| {
+        let list = Value::Array(list.cloned().unwrap_or_default());
+        limits::ellipsize(quoted(&list), limits::MAX_CAUSE_BYTES)
+    });
     for owner in list.into_iter().flatten() {
         let empty = Map::new();
         let owner = owner.as_object().unwrap_or(&empty);
@@ -155,10 +165,14 @@ fn validate_owner_references(meta: &Map<String, Value>, out: &mut Vec<StatusCaus
         if owner.get("controller") == Some(&Value::Bool(true)) {
             let this = format!("{kind}/{name}");
             match &controller {
-                Some(first) => out.push(StatusCause::invalid(
+                // Others are counted.
+                Some(_) if out.len() > limits::MAX_CAUSES => {
+                    out.push(StatusCause::new("FieldValueInvalid", FIELD, String::new()));
+                }
+                Some(first) => out.push(StatusCause::new(
+                    "FieldValueInvalid",
                     FIELD,
-                    &Value::Array(list.cloned().unwrap_or_default()),
-                    &format!("Only one reference can have Controller set to true. Found \"true\" in references for {first} and {this}"),
+                    format!("Invalid value: {}: Only one reference can have Controller set to true. Found \"true\" in references for {first} and {this}", *quoted_list),
                 )),
                 None => controller = Some(this),
             }

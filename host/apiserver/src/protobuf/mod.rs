@@ -140,6 +140,18 @@ fn write_list(out: &mut Vec<u8>, message: &MessageDescriptor, list: &Value) {
     }
 }
 
+/// Returns an empty document of OpenAPI version 2, as `gnostic` encodes it: its version,
+/// its title, and no paths.
+pub(crate) fn empty_openapi_v2() -> Vec<u8> {
+    let mut info = Vec::new();
+    wire::put_bytes(&mut info, 1, b"Kubernetes");
+    wire::put_bytes(&mut info, 2, b"unversioned");
+    let mut document = Vec::new();
+    wire::put_bytes(&mut document, 1, b"2.0");
+    wire::put_bytes(&mut document, 2, &info);
+    document
+}
+
 /// Encodes an event of a watch: its length in four bytes, then the message
 /// `WatchEvent` with the object in its envelope. `None` if the object's kind has no
 /// message.

@@ -333,3 +333,18 @@ fn what_go_encoded_stays_the_same() {
         assert_eq!(again, decoded, "{name}");
     }
 }
+
+#[test]
+fn each_builtin_kind_has_a_message_but_the_two_that_are_documented() {
+    let without: Vec<_> = rdd_apiserver_kinds::builtin::kinds()
+        .iter()
+        .map(|builtin| &builtin.kind)
+        .filter(|kind| !has_message(&kind.api_version(), &kind.kind))
+        .map(|kind| kind.kind.as_str())
+        .collect();
+    let documented = [
+        "ValidatingAdmissionPolicy",
+        "ValidatingAdmissionPolicyBinding",
+    ];
+    assert_eq!(without, documented);
+}

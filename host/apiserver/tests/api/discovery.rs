@@ -73,6 +73,35 @@ async fn every_served_group_version_has_an_openapi_document() {
 }
 
 #[tokio::test]
+async fn the_old_openapi_document_describes_nothing_in_both_encodings() {
+    let client = TestClient::new().await;
+    let document = client.get("/openapi/v2").await;
+    assert_eq!(
+        (document.code, &document.body["swagger"]),
+        (200, &json!("2.0"))
+    );
+    // What kubectl sends: the document is a message of gnostic.
+    let requested = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
+    let message = client
+        .send(
+            "GET",
+            "/openapi/v2",
+            &[("accept", requested)],
+            String::new(),
+        )
+        .await;
+    assert_eq!(message.code, 200);
+    assert_eq!(
+        message.headers["content-type"],
+        "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
+    );
+    assert_eq!(
+        message.text,
+        "\n\u{3}2.0\u{12}\u{19}\n\nKubernetes\u{12}\u{b}unversioned"
+    );
+}
+
+#[tokio::test]
 async fn unknown_paths_are_refused_in_the_form_of_their_group() {
     let client = TestClient::new().await;
     assert_eq!(

@@ -139,6 +139,38 @@ async fn a_status_has_at_most_a_hundred_causes() {
 }
 
 #[tokio::test]
+async fn many_references_that_quote_all_of_them_are_cheap() {
+    let client = TestClient::new().await;
+    let owner =
+        json!({"apiVersion": "v1", "kind": "K", "name": "n", "uid": "u", "controller": true});
+    let mut body = config_map("owned");
+    body["metadata"]["ownerReferences"] = json!(vec![owner; 12_000]);
+    let invalid = send_body(&client, JSON, body.to_string()).await;
+    assert_eq!(invalid.reason(), (422, "Invalid"));
+    let causes = invalid.body["details"]["causes"].as_array().unwrap();
+    assert_eq!(causes.len(), 100);
+    assert_eq!(causes[99]["message"], "and 11900 more; correct these first");
+}
+
+#[tokio::test]
+async fn a_patch_of_a_list_with_many_items_is_cheap() {
+    let client = TestClient::new().await;
+    let mut body = config_map("a");
+    body["metadata"]["finalizers"] = json!(["example.com/first"]);
+    assert_eq!(client.post(CONFIG_MAPS, &body).await.code, 201);
+    let many: Vec<_> = (0..60_000).map(|n| format!("example.com/{n}")).collect();
+    let patch = json!({"metadata": {"finalizers": many}});
+    let start = Instant::now();
+    let path = format!("{CONFIG_MAPS}/a");
+    let media_type = "application/strategic-merge-patch+json";
+    let patched = client.patch(&path, media_type, &patch).await;
+    assert!(start.elapsed() < MAX_DURATION, "{:?}", start.elapsed());
+    assert_eq!(patched.code, 200, "{}", patched.text);
+    let finalizers = patched.body["metadata"]["finalizers"].as_array().unwrap();
+    assert_eq!(finalizers.len(), 60_001);
+}
+
+#[tokio::test]
 async fn every_object_that_can_be_stored_can_be_read_and_deleted() {
     let client = TestClient::new().await;
     client.define_widgets(open_version()).await;

@@ -151,7 +151,8 @@ fn list_name(name: &str) -> String {
 }
 
 /// Returns the response to `GET /openapi/v2`, an empty Swagger document. All
-/// descriptions are in the v3 documents, which every supported client reads.
+/// descriptions are in the v3 documents, which every supported client reads. kubectl
+/// reads this one, too, before it applies a kind that no v3 document describes.
 pub fn empty_v2_document() -> Value {
     json!({
         "swagger": "2.0",

@@ -4,12 +4,16 @@
 //! Written by hand: no crate implements this format, which only Kubernetes uses.
 
 mod conversion;
+mod keyed_items;
 mod quoted_patch;
+
+use std::collections::HashMap;
 
 use rdd_apiserver_fieldmanager::GoValue;
 use serde_json::{Map, Value};
 
 pub(crate) use self::conversion::conversion_message;
+use self::keyed_items::{KeyedItems, positions};
 pub(crate) use self::quoted_patch::quoted_patch;
 
 /// Key of the directive that replaces or deletes a map or an item.
@@ -215,7 +219,7 @@ fn merge_list(
         return Ok(items_without_directives(patch));
     }
     let live_order = merge_key_values(&old, key);
-    let mut items = old;
+    let mut items = KeyedItems::new(old, key);
     let mut patch_order: Vec<Value> = Vec::new();
     for item in patch {
         let id = merge_key_value(item, key).clone();
@@ -229,22 +233,19 @@ fn merge_list(
         }
         match directive(item).as_deref() {
             Some("delete") => {
-                items.retain(|old| *merge_key_value(old, key) != id);
+                items.remove(&id);
                 continue;
             }
             None | Some("merge") => {}
             Some(other) => return Err(StrategicError::UnknownDirective(other.to_owned())),
         }
-        let existing = items
-            .iter()
-            .position(|old| *merge_key_value(old, key) == id);
-        match (existing.and_then(|index| items.get_mut(index)), item) {
+        match (items.get_mut(&id), item) {
             (Some(Value::Object(map)), Value::Object(new)) => {
                 let inner = schema.get("items").unwrap_or(&Value::Null);
                 *map = merge_map(std::mem::take(map), new, inner)?;
             }
             (Some(_), _) => {}
-            (None, new) => items.push(without_directives(new)),
+            (None, new) => items.push(&id, without_directives(new)),
         }
         patch_order.push(id);
     }
@@ -252,7 +253,12 @@ fn merge_list(
         Some(order) => merge_key_values(order, key),
         None => patch_order,
     };
-    Ok(order_items(items, &new_order, &live_order, key))
+    Ok(order_items(
+        items.into_items(),
+        &new_order,
+        &live_order,
+        key,
+    ))
 }
 
 /// Orders the items: those of the patch in its order, and each other item before
@@ -263,12 +269,14 @@ fn order_items(
     live_order: &[Value],
     key: Option<&str>,
 ) -> Vec<Value> {
-    let position =
-        |list: &[Value], item: &Value| list.iter().position(|id| id == merge_key_value(item, key));
+    let (new_order, live_order) = (positions(new_order), positions(live_order));
+    let position = |order: &HashMap<String, usize>, item: &Value| {
+        order.get(&merge_key_value(item, key).to_string()).copied()
+    };
     let (mut patched, others): (Vec<Value>, Vec<Value>) = items
         .into_iter()
-        .partition(|item| position(new_order, item).is_some());
-    patched.sort_by_key(|item| position(new_order, item));
+        .partition(|item| position(&new_order, item).is_some());
+    patched.sort_by_cached_key(|item| position(&new_order, item));
     let (mut patched, mut others) = (
         patched.into_iter().peekable(),
         others.into_iter().peekable(),
@@ -276,7 +284,7 @@ fn order_items(
     let mut out = Vec::new();
     while let (Some(other), Some(next)) = (others.peek(), patched.peek()) {
         let other_is_first = matches!(
-            (position(live_order, other), position(live_order, next)),
+            (position(&live_order, other), position(&live_order, next)),
             (Some(other), Some(patched)) if other < patched
         );
         out.extend(if other_is_first {
