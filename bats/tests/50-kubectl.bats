@@ -193,6 +193,17 @@ application() {
 }
 @test "client-side apply merges" { each application; }
 
+@test "apply takes a list, and names a kind that is not served" { each applied_lists; }
+applied_lists() {
+  manifest "$v-listed" | kubectl apply -f -
+  kubectl get configmaps -o yaml | kubectl apply -f -
+  same "$(value "$v-listed")" first
+  printf '{"apiVersion": "v1", "kind": "List", "items": [%s]}' "$(config_map "$v-item")" | kubectl apply -f -
+  same "$(value "$v-item")" value
+  run -1 kubectl apply -f - <<<'{"apiVersion": "none.example.com/v1", "kind": "Nothing", "metadata": {"name": "x"}}'
+  contains "$output" 'no matches for kind "Nothing" in version "none.example.com/v1"'
+}
+
 application_by_the_server() {
   local name=served-$v
   same "$(manifest "$name" | kubectl apply --server-side -f -)" "configmap/$name serverside-applied"

@@ -218,7 +218,8 @@ impl PolicyProgram {
         Ok(failures)
     }
 
-    /// Evaluates the audit annotations. There is no audit log: only their errors count.
+    /// Evaluates the audit annotations. They are not written to the audit log: only
+    /// their errors count.
     fn evaluate_annotations(&self, scope: &PolicyScope<'_>) -> Vec<ValidationFailure> {
         let mut remaining = MAX_POLICY_STEPS;
         let mut failures = Vec::new();
