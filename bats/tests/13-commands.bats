@@ -70,6 +70,12 @@ print(code if code >= 0 else 128 - code)' "$@"
   done
 }
 
+@test "a table is the default format, and can be named" {
+  same "$(rdd plugin list -o table)" "$(rdd plugin list)"
+  run -2 rdd plugin list -o nonsense
+  contains "$output" "table, json, yaml, name"
+}
+
 @test "errors have the same prefix as those of the argument parser" {
   run -2 rdd nonsense
   same "${output%%:*}" error

@@ -108,6 +108,12 @@ same_objects() { same "$(component objects "$1")" "$(library objects "$1")"; }
 @test "both forms pass the conformance kit on a real engine" {
   for form in "$RDD_TEST_PLUGINS/moby" "$RDD_TEST_PLUGIN_LIBRARIES/moby"; do
     run -0 "$RDD_TEST_BIN" plugin test "$form" --allow-native --engine "$RDD_TEST_DOCKER_HOST" --image rdd-test
-    contains "$output" " 0 failed"
+    # A case is skipped if the kit cannot set it up on this engine, and that of the
+    # memory for a library, which has none of its own. Others would be skipped, too, if
+    # the backend lost a capability.
+    case $form in
+      */plugin-libraries/*) contains "$output" "69 passed, 0 failed, 25 skipped" ;;
+      *) contains "$output" "70 passed, 0 failed, 24 skipped" ;;
+    esac
   done
 }

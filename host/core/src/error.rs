@@ -19,6 +19,8 @@ pub enum ErrorCode {
     PermissionDenied,
     /// The engine cannot be reached, or cannot serve the call now.
     Unavailable,
+    /// A limit of the host is reached; the same call may succeed once others have ended.
+    LimitReached,
     /// The backend or the engine does not support the call for this object.
     Unsupported,
     /// The engine did not respond in time.
@@ -68,7 +70,10 @@ impl EngineError {
     pub fn is_retryable(&self) -> bool {
         matches!(
             self.code,
-            ErrorCode::Unavailable | ErrorCode::Timeout | ErrorCode::PluginFailed
+            ErrorCode::Unavailable
+                | ErrorCode::LimitReached
+                | ErrorCode::Timeout
+                | ErrorCode::PluginFailed
         )
     }
 }
@@ -82,6 +87,7 @@ impl fmt::Display for ErrorCode {
             Self::Replaced => "replaced",
             Self::PermissionDenied => "permission denied",
             Self::Unavailable => "unavailable",
+            Self::LimitReached => "limit reached",
             Self::Unsupported => "unsupported",
             Self::Timeout => "timeout",
             Self::Cancelled => "cancelled",

@@ -21,6 +21,9 @@ pub(crate) enum StreamRequestError {
     MethodNotAllowed { method: http::Method },
     #[error("too many streams are open ({limit}); close some, then try again")]
     TooManyStreams { limit: usize },
+    /// A limit of the backend, in a sentence.
+    #[error("{0}")]
+    LimitReached(String),
     /// `id` is quoted for the message.
     #[error(
         "{id} is not a full container ID: it must be {format}; names and short IDs are resolved by 'rdd logs' or the Kubernetes API"
@@ -106,6 +109,7 @@ impl StreamRequestError {
                     reason: error.message,
                 }
             }
+            ErrorCode::LimitReached => Self::LimitReached(error.message),
             ErrorCode::PluginFailed => Self::BackendRestarting {
                 backend,
                 reason: error.message,
@@ -169,7 +173,7 @@ impl StreamRequestError {
         match self {
             Self::UnknownPath { .. } | Self::ContainerNotFound { .. } => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
-            Self::TooManyStreams { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Self::TooManyStreams { .. } | Self::LimitReached(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::InvalidId { .. }
             | Self::SubprotocolRequired(_)
             | Self::InvalidParameter(_)

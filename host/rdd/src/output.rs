@@ -80,14 +80,16 @@ pub(crate) fn format_error_chain(error: &anyhow::Error) -> String {
 /// The option `--output`.
 #[derive(Args, Clone, Copy)]
 pub(crate) struct OutputArgs {
-    /// Output format [default: human-readable text]
-    #[arg(short, long, value_name = "FORMAT")]
-    output: Option<OutputFormat>,
+    /// Output format
+    #[arg(short, long, value_name = "FORMAT", default_value = "table")]
+    output: OutputFormat,
 }
 
-/// Output formats for programs, with the names that kubectl uses.
+/// Output formats, with the names that kubectl uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum OutputFormat {
+    /// Text for people
+    Table,
     /// One JSON value
     Json,
     /// One YAML document
@@ -109,10 +111,10 @@ impl OutputArgs {
     /// Prints a report in the selected format.
     pub(crate) fn print(self, report: &impl CommandReport) -> Result<()> {
         let text = match self.output {
-            None => report.text(),
-            Some(OutputFormat::Json) => format!("{}\n", serde_json::to_string_pretty(report)?),
-            Some(OutputFormat::Yaml) => serde_saphyr::to_string(report)?,
-            Some(OutputFormat::Name) => {
+            OutputFormat::Table => report.text(),
+            OutputFormat::Json => format!("{}\n", serde_json::to_string_pretty(report)?),
+            OutputFormat::Yaml => serde_saphyr::to_string(report)?,
+            OutputFormat::Name => {
                 report.names().iter().fold(String::new(), |mut text, name| {
                     // Writing to a string cannot fail.
                     writeln!(text, "{name}").ok();

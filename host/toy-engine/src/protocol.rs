@@ -92,7 +92,7 @@ pub(crate) fn code_word(code: &ErrorCode) -> &str {
         ErrorCode::Conflict => "conflict",
         ErrorCode::Replaced => "replaced",
         ErrorCode::PermissionDenied => "permission-denied",
-        ErrorCode::Unavailable => "unavailable",
+        ErrorCode::Unavailable | ErrorCode::LimitReached => "unavailable",
         ErrorCode::Unsupported => "unsupported",
         ErrorCode::Timeout => "timeout",
         _ => "internal",

@@ -57,7 +57,8 @@ pub(super) async fn thousand_logs(context: CaseContext) -> CaseResult {
         match log {
             Ok(log) => logs.push(LimitedStream::new(log, rules::LOG_FOLLOW, "each log")),
             // The host's limit of open streams, with a remedy for the user.
-            Err(error) if error.code == ErrorCode::Unavailable => {}
+            Err(error)
+                if matches!(error.code, ErrorCode::Unavailable | ErrorCode::LimitReached) => {}
             Err(error) => {
                 return Err(fault(
                     rules::CONCURRENT,

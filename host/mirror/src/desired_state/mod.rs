@@ -56,7 +56,7 @@ impl From<EngineError> for RequestFailure {
             ErrorCode::Conflict => "Conflict",
             ErrorCode::InvalidArgument => "InvalidArgument",
             ErrorCode::PermissionDenied => "PermissionDenied",
-            ErrorCode::Unavailable => "Unavailable",
+            ErrorCode::Unavailable | ErrorCode::LimitReached => "Unavailable",
             ErrorCode::Unsupported => "Unsupported",
             ErrorCode::Timeout => "Timeout",
             ErrorCode::Cancelled => "Cancelled",

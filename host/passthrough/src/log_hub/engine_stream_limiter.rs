@@ -20,7 +20,7 @@ impl From<LogOpenError> for EngineError {
         match error {
             LogOpenError::Engine(error) => error,
             LogOpenError::TooManyStreams { .. } => {
-                Self::new(ErrorCode::Unavailable, error.to_string())
+                Self::new(ErrorCode::LimitReached, error.to_string())
             }
         }
     }

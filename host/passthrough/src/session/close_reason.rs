@@ -61,7 +61,9 @@ impl CloseReason {
             Self::ServingLost(text) => (CloseCode::Away, text.into()),
             Self::EngineFailed(error) => {
                 let code = match error.code {
-                    ErrorCode::Unavailable | ErrorCode::Timeout => CloseCode::Again,
+                    ErrorCode::Unavailable | ErrorCode::LimitReached | ErrorCode::Timeout => {
+                        CloseCode::Again
+                    }
                     _ => CloseCode::Error,
                 };
                 (code, error.message.into())

@@ -173,6 +173,29 @@ async fn a_backend_that_is_temporarily_unavailable_is_503_with_the_reason() {
 }
 
 #[tokio::test]
+async fn a_limit_of_the_backend_is_429_with_its_sentence_and_not_an_unreachable_engine() {
+    let server = TestServer::start().await;
+    let id = server.engine.run_container("web");
+    let sentence = "100 exec sessions of the backend moby are open, the maximum; close some";
+    for (operation, path) in [
+        (EngineOperation::GetLogs, logs(&id)),
+        (
+            EngineOperation::Exec,
+            format!("/passthrough/engine/exec/{id}?command=true&stdout=true"),
+        ),
+    ] {
+        let error = EngineError::new(ErrorCode::LimitReached, sentence);
+        server.engine.fail(operation, None, error);
+        let (status, retry, text) = rejection(&server, &path).await;
+        assert_eq!((status, retry.as_deref()), (429, Some("10")), "{text}");
+        assert!(
+            text.contains(sentence) && !text.contains("reached"),
+            "{text}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn an_engine_that_fails_after_the_snapshot_is_503() {
     let server = TestServer::start().await;
     let id = server.engine.run_container("web");

@@ -77,7 +77,7 @@ pub enum CallResult {
     Replaced,
     /// See [`ErrorCode::PermissionDenied`].
     PermissionDenied,
-    /// See [`ErrorCode::Unavailable`].
+    /// See [`ErrorCode::Unavailable`] and [`ErrorCode::LimitReached`].
     Unavailable,
     /// See [`ErrorCode::Unsupported`].
     Unsupported,
@@ -122,7 +122,7 @@ impl CallResult {
             ErrorCode::Conflict => Self::Conflict,
             ErrorCode::Replaced => Self::Replaced,
             ErrorCode::PermissionDenied => Self::PermissionDenied,
-            ErrorCode::Unavailable => Self::Unavailable,
+            ErrorCode::Unavailable | ErrorCode::LimitReached => Self::Unavailable,
             ErrorCode::Unsupported => Self::Unsupported,
             ErrorCode::Timeout => Self::Timeout,
             ErrorCode::Cancelled => Self::Cancelled,

@@ -74,7 +74,7 @@ impl StreamPermits {
     ///
     /// # Errors
     ///
-    /// Fails with `Unavailable` if all permits are in use.
+    /// Fails with `LimitReached` if all permits are in use.
     pub fn acquire(&self) -> Result<OwnedSemaphorePermit, EngineError> {
         self.permits.clone().try_acquire_owned().map_err(|_| {
             let Self {
@@ -84,7 +84,7 @@ impl StreamPermits {
                 ..
             } = self;
             EngineError::new(
-                ErrorCode::Unavailable,
+                ErrorCode::LimitReached,
                 format!(
                     "{max} {streams} of the backend {backend} are open, the maximum; close some and try again"
                 ),

@@ -34,7 +34,7 @@ pub(crate) fn code_number(code: &ErrorCode) -> u32 {
         ErrorCode::Conflict => codes::CONFLICT,
         ErrorCode::Replaced => codes::REPLACED,
         ErrorCode::PermissionDenied => codes::PERMISSION_DENIED,
-        ErrorCode::Unavailable => codes::UNAVAILABLE,
+        ErrorCode::Unavailable | ErrorCode::LimitReached => codes::UNAVAILABLE,
         ErrorCode::Unsupported => codes::UNSUPPORTED,
         ErrorCode::Timeout => codes::TIMEOUT,
         ErrorCode::Cancelled => codes::CANCELLED,

@@ -98,7 +98,8 @@ impl BackendTarget for PluginTarget {
             Some(usage) => ResourceUsage {
                 streams: Some(usage.log_streams + usage.execs + usage.transfers + usage.watches),
                 connections: Some(usage.connections),
-                memory_bytes: Some(usage.memory_bytes as u64),
+                // A library shares the memory of this program, and has none of its own.
+                memory_bytes: (usage.memory_bytes > 0).then_some(usage.memory_bytes as u64),
             },
         }
     }
