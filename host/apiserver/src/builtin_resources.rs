@@ -28,7 +28,5 @@ pub(crate) fn resources() -> Vec<Arc<ServedResource>> {
 
 /// Returns the kinds that are in discovery but not in the registry.
 pub(crate) fn discovery_only_kinds() -> Vec<ResourceKind> {
-    let mut kinds = builtin::discovery_only().to_vec();
-    kinds.extend(review::kinds());
-    kinds
+    review::kinds()
 }

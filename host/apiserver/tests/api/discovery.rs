@@ -131,13 +131,14 @@ async fn unknown_paths_are_refused_in_the_form_of_their_group() {
     );
 }
 
-/// `kubectl describe namespace` reads them.
+/// `kubectl describe namespace` reads the first two, `kubectl cluster-info` the last.
 #[tokio::test]
-async fn quotas_and_limits_can_be_read_but_not_made() {
+async fn quotas_limits_and_services_can_be_read_but_not_made() {
     let client = TestClient::new().await;
     for (plural, kind) in [
         ("resourcequotas", "ResourceQuota"),
         ("limitranges", "LimitRange"),
+        ("services", "Service"),
     ] {
         let path = format!("/api/v1/namespaces/default/{plural}");
         let list = client.get(&path).await;

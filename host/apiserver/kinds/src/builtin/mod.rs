@@ -23,7 +23,7 @@ use rdd_apiserver_schema::FieldError;
 use serde_json::{Map, Value, json};
 
 pub use decode::DecodeError;
-pub use registry::{discovery_only, find, kinds};
+pub use registry::{find, kinds};
 
 use crate::kind::ResourceKind;
 use crate::schemas;

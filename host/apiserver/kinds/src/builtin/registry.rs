@@ -57,25 +57,14 @@ static KINDS: LazyLock<Vec<BuiltinKind>> = LazyLock::new(|| {
             ("limitranges", "LimitRange", "limits"),
             "io.k8s.api.core.v1.LimitRange",
         ),
+        // `kubectl cluster-info` and `kubectl get all` list them.
+        read_only_kind(("services", "Service", "svc"), "io.k8s.api.core.v1.Service"),
     ]
-});
-
-static DISCOVERY_ONLY: LazyLock<Vec<ResourceKind>> = LazyLock::new(|| {
-    let mut service = core_kind("services", "Service", &["svc"]);
-    service.verbs.clear();
-    service.storage_version_hash.clear();
-    vec![service]
 });
 
 /// Returns every built-in kind that is served.
 pub fn kinds() -> &'static [BuiltinKind] {
     &KINDS
-}
-
-/// Returns the kinds that appear in discovery but are not served. They have no
-/// verbs, and clients can resolve their names.
-pub fn discovery_only() -> &'static [ResourceKind] {
-    &DISCOVERY_ONLY
 }
 
 /// Returns the built-in kind of a request path.
@@ -419,7 +408,7 @@ mod tests {
                 .unwrap()
                 .storage_resource
         );
-        assert!(find("", "v1", "services").is_none());
+        assert!(find("", "v1", "pods").is_none());
         assert!(find("", "v2", "configmaps").is_none());
     }
 

@@ -28,6 +28,7 @@ pub(super) fn generate() -> Map<String, Value> {
     add_type::<core::v1::ServiceAccount>(&mut generator);
     add_type::<core::v1::ResourceQuota>(&mut generator);
     add_type::<core::v1::LimitRange>(&mut generator);
+    add_type::<core::v1::Service>(&mut generator);
     add_type::<coordination::v1::Lease>(&mut generator);
     add_type::<events::v1::Event>(&mut generator);
     add_type::<apiextensions::v1::CustomResourceDefinition>(&mut generator);

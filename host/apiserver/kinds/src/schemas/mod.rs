@@ -30,7 +30,7 @@ const UNTYPED_UNIONS: [&str; 4] = [
 ];
 
 /// Types of request and response bodies, with their group, version, and kind.
-const TOP_LEVEL_TYPES: [(&str, &str, &str, &str); 25] = [
+const TOP_LEVEL_TYPES: [(&str, &str, &str, &str); 26] = [
     ("io.k8s.api.core.v1.Namespace", "", "v1", "Namespace"),
     ("io.k8s.api.core.v1.ConfigMap", "", "v1", "ConfigMap"),
     ("io.k8s.api.core.v1.Secret", "", "v1", "Secret"),
@@ -48,6 +48,7 @@ const TOP_LEVEL_TYPES: [(&str, &str, &str, &str); 25] = [
         "ResourceQuota",
     ),
     ("io.k8s.api.core.v1.LimitRange", "", "v1", "LimitRange"),
+    ("io.k8s.api.core.v1.Service", "", "v1", "Service"),
     (
         "io.k8s.api.coordination.v1.Lease",
         "coordination.k8s.io",

@@ -64,6 +64,8 @@ pub(super) fn builtin_columns(group: &str, kind: &str) -> Option<Vec<PrinterColu
             age_column(),
         ],
         ("", "LimitRange") => vec![PrinterColumn::name(), created_at_column()],
+        // There are none.
+        ("", "Service") => vec![PrinterColumn::name(), age_column()],
         ("coordination.k8s.io", "Lease") => vec![
             PrinterColumn::name(),
             described_column(

@@ -73,7 +73,7 @@ impl MessageDescriptor {
 }
 
 /// The messages of kinds, by `apiVersion` and `kind`.
-static TOP_LEVEL_MESSAGES: [(&str, &str, &MessageDescriptor); 27] = [
+static TOP_LEVEL_MESSAGES: [(&str, &str, &MessageDescriptor); 28] = [
     ("v1", "Namespace", &NAMESPACE),
     ("v1", "ConfigMap", &CONFIG_MAP),
     ("v1", "Secret", &SECRET),
@@ -82,6 +82,7 @@ static TOP_LEVEL_MESSAGES: [(&str, &str, &MessageDescriptor); 27] = [
     // There are no objects of these kinds.
     ("v1", "ResourceQuota", &PARTIAL_OBJECT_METADATA),
     ("v1", "LimitRange", &PARTIAL_OBJECT_METADATA),
+    ("v1", "Service", &PARTIAL_OBJECT_METADATA),
     ("v1", "Status", &STATUS),
     ("v1", "APIVersions", &API_VERSIONS),
     ("v1", "APIGroupList", &API_GROUP_LIST),
