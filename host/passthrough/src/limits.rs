@@ -18,8 +18,8 @@ pub const PEER_TIMEOUT: Duration = Duration::from_secs(60);
 pub const PEER_CHECK_INTERVAL: Duration = Duration::from_secs(5);
 
 /// The maximum size of a client's message in bytes; larger ones are closed with
-/// 1009. Clients send only control frames, of at most 125 bytes. The rest is for
-/// a future subscription message.
+/// 1009. The longest are the subscriptions of the multiplexer, and the cursors for
+/// them, of which a client may send several.
 pub const MAX_INBOUND_MESSAGE: usize = 4 * 1024;
 
 /// The maximum size of a client's message to a process in bytes; larger ones are

@@ -18,7 +18,7 @@ pub(crate) enum ClientMessage {
         /// The subscription.
         id: u32,
         /// The number of bytes of entries to add.
-        bytes: u32,
+        bytes: u64,
     },
     /// Says where logs begin that the subscription with this ID will have. Sent
     /// before `subscribe`, as often as needed, when its own `cursors` would make it
@@ -68,7 +68,7 @@ pub(crate) struct SubscribeRequest {
     pub(super) cursors: BTreeMap<String, String>,
     /// The number of bytes of entries that may be sent.
     #[serde(default)]
-    pub(super) credit: u32,
+    pub(super) credit: u64,
 }
 
 impl SubscribeRequest {

@@ -24,10 +24,11 @@ impl CreditCounter {
         self.0.load(Ordering::Relaxed) > 0
     }
 
-    /// Adds `bytes`.
-    pub(super) fn add(&self, bytes: u32) {
-        // Above 2^62, which nobody can send, the balance stays.
-        let added = |balance: i64| (balance < 1 << 62).then(|| balance + i64::from(bytes));
+    /// Adds `bytes`. The balance is at most 2^62, which nobody can send.
+    pub(super) fn add(&self, bytes: u64) {
+        const MAX: i64 = 1 << 62;
+        let bytes = i64::try_from(bytes).unwrap_or(MAX);
+        let added = |balance: i64| Some(balance.saturating_add(bytes).min(MAX));
         self.0
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, added)
             .ok();

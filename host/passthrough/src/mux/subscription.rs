@@ -210,7 +210,7 @@ impl Subscription {
     }
 
     /// Adds credit, and has the sources polled again.
-    pub(super) fn add_credit(&self, bytes: u32) {
+    pub(super) fn add_credit(&self, bytes: u64) {
         self.credit.add(bytes);
         for source in self.joined.values() {
             source.handle.wake();

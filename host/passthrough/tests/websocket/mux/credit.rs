@@ -64,7 +64,7 @@ async fn a_subscription_without_credit_delays_nobody_and_loses_nothing() {
     client.event("subscribed").await;
     let paused = client.event("joined").await["source"].clone();
     client
-        .send(json!({"op": "subscribe", "id": 2, "container": id, "credit": 4_000_000_000_u32}))
+        .send(json!({"op": "subscribe", "id": 2, "container": id, "credit": u64::MAX}))
         .await;
     client.event("subscribed").await;
     let running = client.event("joined").await["source"].clone();
@@ -79,7 +79,7 @@ async fn a_subscription_without_credit_delays_nobody_and_loses_nothing() {
     }
     client.texts(&running, 3_000 - count).await;
     client
-        .send(json!({"op": "credit", "id": 1, "bytes": 4_000_000_000_u32}))
+        .send(json!({"op": "credit", "id": 1, "bytes": 9_007_199_254_740_991_u64}))
         .await;
     let (entries, _) = client.texts(&paused, 3_000).await;
     for (number, entry) in entries.iter().enumerate() {
