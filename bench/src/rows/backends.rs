@@ -95,6 +95,7 @@ pub(crate) async fn run(bench: &BenchmarkConfig, table: &mut BenchmarkReport) ->
         cache_dir: Some(dir.path().join("cache")),
         allow_native: true,
         credentials: Arc::new(NoCredentialStore),
+        stop_grace: None,
     };
     // Fills the cache of compiled components, as the first start does.
     let compiled = BackendForm::load(&bench.component, &options).await?;

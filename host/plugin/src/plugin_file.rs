@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use rdd_core::RegistryCredentialStore;
 use rdd_distribution::Platform;
@@ -81,6 +82,9 @@ pub struct LoadFileOptions {
     pub allow_native: bool,
     /// The user's credentials for registries.
     pub credentials: Arc<dyn RegistryCredentialStore>,
+    /// How long a stream may go on after it was stopped, before it is ended. `None`
+    /// for the time that the daemon gives it.
+    pub stop_grace: Option<Duration>,
 }
 
 /// A plugin that was loaded by its path.
@@ -115,7 +119,10 @@ pub async fn load_plugin(
         cache_dir,
         allow_native,
         credentials,
+        stop_grace,
     } = options;
+    let mut limits = BackendLimits::default();
+    limits.stop_grace = stop_grace.unwrap_or(limits.stop_grace);
     let services = BackendServices {
         credentials,
         ..BackendServices::new(Arc::new(EngineDialer::new(endpoint)?))
@@ -123,9 +130,9 @@ pub async fn load_plugin(
     let path = path.to_owned();
     let load = tokio::task::spawn_blocking(move || {
         let (request, is_native) = if path.is_dir() {
-            directory_request(&path, services)?
+            directory_request(&path, services, &limits)?
         } else {
-            (component_request(&path, services)?, false)
+            (component_request(&path, services, limits)?, false)
         };
         let name = request.name.clone();
         let backend = if is_native {
@@ -149,6 +156,7 @@ pub async fn load_plugin(
 fn directory_request(
     path: &Path,
     services: BackendServices,
+    limits: &BackendLimits,
 ) -> Result<(LoadRequest, bool), LoadFileError> {
     let text = trusted_file::read(&path.join(MANIFEST_FILE), MANIFEST_FILE, MAX_MANIFEST_BYTES)?;
     let text = String::from_utf8(text).map_err(|_| LoadFileError::Encoding)?;
@@ -157,9 +165,7 @@ fn directory_request(
     let bytes = discovery::read_artifact(path, &manifest, &file)?;
     let is_native = matches!(manifest.artifact, PluginArtifact::Library(_));
     let request = LoadRequest {
-        limits: manifest
-            .limits
-            .effective(manifest.limits, &BackendLimits::default()),
+        limits: manifest.limits.effective(manifest.limits, limits),
         path: path.join(&file.name),
         name: manifest.name,
         digest: file.sha256,
@@ -169,7 +175,11 @@ fn directory_request(
     Ok((request, is_native))
 }
 
-fn component_request(path: &Path, services: BackendServices) -> Result<LoadRequest, LoadFileError> {
+fn component_request(
+    path: &Path,
+    services: BackendServices,
+    limits: BackendLimits,
+) -> Result<LoadRequest, LoadFileError> {
     let name = path
         .file_stem()
         .ok_or_else(|| LoadFileError::Path(path.to_owned()))?;
@@ -180,7 +190,7 @@ fn component_request(path: &Path, services: BackendServices) -> Result<LoadReque
         path: path.to_owned(),
         digest: format!("{:x}", Sha256::digest(&bytes)),
         bytes,
-        limits: BackendLimits::default(),
+        limits,
         services,
     })
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use async_trait::async_trait;
@@ -64,6 +65,10 @@ enum ReportFormat {
     /// JUnit XML
     Junit,
 }
+
+/// How long the kit lets a stream go on that was stopped: longer than it waits for its
+/// end.
+const STOP_GRACE: Duration = Duration::from_secs(60);
 
 /// A plugin as the backend of the kit.
 struct PluginTarget {
@@ -160,6 +165,8 @@ pub(crate) async fn run(state_dir: &StateDir, args: TestArgs) -> Result<ExitCode
         cache_dir,
         allow_native: args.allow_native,
         credentials: credentials(&args),
+        // So that the kit sees whether a stream ends by itself.
+        stop_grace: Some(STOP_GRACE),
     };
     let path = ProjectManifest::resolve(&args.path)?;
     let LoadedPlugin { name, backend } = rdd_plugin::load_plugin(&path, options).await?;
