@@ -259,6 +259,19 @@ fn reject_shared(path: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Waits until no daemon holds the lock. A child of a test that runs at the same time
+/// has it, too, until it executes its program.
+#[cfg(test)]
+pub(crate) async fn wait_until_free(state: &StateDir) {
+    rdd_testkit::eventually("the lock is free", || async {
+        match state.is_locked() {
+            true => Err("locked".to_owned()),
+            false => Ok(()),
+        }
+    })
+    .await;
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -321,15 +334,7 @@ mod tests {
             "{error:#}"
         );
         drop(held);
-        // A child of a test that runs at the same time has the lock, too, until it
-        // executes its program.
-        rdd_testkit::eventually("the lock is free", || async {
-            match state.is_locked() {
-                true => Err("locked".to_owned()),
-                false => Ok(()),
-            }
-        })
-        .await;
+        wait_until_free(&state).await;
         state.lock().await.unwrap();
     }
 

@@ -317,15 +317,7 @@ mod tests {
         let starting = query_daemon(&state_dir).await.unwrap().err().unwrap();
         check(&starting, DaemonState::Stopped, "not ready: ");
         drop(lock);
-        // A child of a test that runs at the same time has the lock, too, until it
-        // executes its program.
-        rdd_testkit::eventually("the lock is free", || async {
-            match state_dir.is_locked() {
-                true => Err("locked".to_owned()),
-                false => Ok(()),
-            }
-        })
-        .await;
+        crate::state_dir::wait_until_free(&state_dir).await;
         let killed = unavailable(&state_dir, &refused);
         check(&killed, DaemonState::Stopped, "not running: ");
         let stopped = query_daemon(&state_dir).await.unwrap().err().unwrap();
