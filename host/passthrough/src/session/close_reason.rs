@@ -20,8 +20,7 @@ pub(crate) enum CloseReason {
     ProcessExited(i32),
     /// The engine or the backend failed.
     EngineFailed(EngineError),
-    /// The App was stopped, another backend was selected, the backend is no
-    /// longer usable, or the daemon shuts down.
+    /// The App was stopped, another backend was selected, or the daemon shuts down.
     ServingLost(&'static str),
     /// The peer sent a close frame first.
     PeerClosed,
@@ -95,17 +94,21 @@ pub(crate) async fn serving_lost(
     };
     let reason = serving.wait_for(is_lost).await.map(|snapshot| {
         if snapshot.backend != backend {
-            return "another backend was selected";
+            return CloseReason::ServingLost("another backend was selected");
         }
         match snapshot.serving {
             ServingState::Unavailable(UnavailableReason::Stopped) => {
-                "the container engine was stopped"
+                CloseReason::ServingLost("the container engine was stopped")
             }
-            _ => "the backend is no longer usable",
+            // As its streams end, whichever is seen first.
+            _ => CloseReason::EngineFailed(EngineError::new(
+                ErrorCode::Unavailable,
+                "the backend is no longer usable",
+            )),
         }
     });
     match reason {
-        Ok(reason) => CloseReason::ServingLost(reason),
+        Ok(reason) => reason,
         // The reconciler has ended, so the daemon shuts down.
         Err(_) => std::future::pending().await,
     }
@@ -114,6 +117,28 @@ pub(crate) async fn serving_lost(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_session_of_a_backend_that_is_gone_may_be_tried_again() {
+        let gone = UnavailableReason::BackendNotInstalled {
+            backend: "moby".to_owned(),
+            reason: "it was disabled".to_owned(),
+        };
+        for (backend, reason, expected) in [
+            ("moby", gone.clone(), CloseCode::Again),
+            ("other", gone, CloseCode::Away),
+            ("moby", UnavailableReason::Stopped, CloseCode::Away),
+        ] {
+            let snapshot = ServingSnapshot {
+                backend: backend.to_owned(),
+                info: None,
+                serving: ServingState::Unavailable(reason),
+            };
+            let mut serving = watch::Sender::new(snapshot).subscribe();
+            let lost = serving_lost(&mut serving, "moby").await;
+            assert_eq!(lost.into_close_frame().unwrap().code, expected);
+        }
+    }
 
     #[test]
     fn a_close_reason_is_truncated_at_a_character_boundary() {
