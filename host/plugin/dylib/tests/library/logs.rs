@@ -140,7 +140,7 @@ async fn logs_are_limited_in_number() {
         .await
         .err()
         .unwrap();
-    assert_eq!(error.code, ErrorCode::Unavailable);
+    assert_eq!(error.code, ErrorCode::LimitReached);
     assert!(error.message.contains("8 log streams"), "{error}");
     drop(logs);
     finish(backend, handle).await;

@@ -168,7 +168,7 @@ async fn the_number_of_streams_is_bounded() {
     else {
         panic!("four streams are open");
     };
-    assert_eq!(refused.code, ErrorCode::Unavailable);
+    assert_eq!(refused.code, ErrorCode::LimitReached);
     assert!(refused.message.starts_with("3 log streams"), "{refused}");
 }
 
