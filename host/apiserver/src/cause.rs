@@ -30,11 +30,14 @@ impl StatusCause {
 
     /// Creates a cause `FieldValueInvalid`, with the invalid value as JSON.
     pub fn invalid(field: impl Into<String>, value: &Value, detail: &str) -> Self {
-        Self::new(
-            "FieldValueInvalid",
-            field,
-            format!("Invalid value: {}: {detail}", quoted(value)),
-        )
+        Self::invalid_quoted(field, &quoted(value), detail)
+    }
+
+    /// Creates a cause like [`Self::invalid`], with the text of the value, for causes
+    /// that share it.
+    pub(crate) fn invalid_quoted(field: impl Into<String>, value: &str, detail: &str) -> Self {
+        let message = format!("Invalid value: {value}: {detail}");
+        Self::new("FieldValueInvalid", field, message)
     }
 
     /// Creates a cause `FieldValueRequired`.

@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
-use http::header::ACCEPT;
 use http::{HeaderMap, Response};
 use rdd_apiserver_kinds::ResourceKind;
 use rdd_apiserver_kinds::openapi::{self, CustomResourceSchema};
@@ -12,6 +11,7 @@ use rdd_apiserver_kinds::openapi::{self, CustomResourceSchema};
 use crate::body::ResponseBody;
 use crate::cached_response::{CachedResponse, cached_response, conditional_response};
 use crate::encode;
+use crate::negotiate;
 use crate::protobuf;
 use crate::registry::{OpenApiCache, ResourceRegistry};
 use crate::render;
@@ -66,11 +66,9 @@ const V2_PROTOBUF: &str = "application/com.github.proto-openapi.spec.v2.v1.0+pro
 /// Responds to `GET /openapi/v2` with a document that describes nothing. kubectl reads
 /// it before it applies a kind that is not served, or a `List`.
 pub(crate) fn v2(headers: &HeaderMap) -> Response<ResponseBody> {
-    let accepts_protobuf = headers.get_all(ACCEPT).iter().any(|accept| {
-        let media_types = accept.to_str().unwrap_or_default().split([',', ';']);
-        let mut media_types = media_types.map(str::trim);
-        media_types.any(|media| [V2_PROTOBUF_REQUESTED, V2_PROTOBUF].contains(&media))
-    });
+    let accepts_protobuf = negotiate::accept_clauses(headers)
+        .iter()
+        .any(|clause| [V2_PROTOBUF_REQUESTED, V2_PROTOBUF].contains(&clause.media));
     if accepts_protobuf {
         return render::document(V2_PROTOBUF, protobuf::empty_openapi_v2().into());
     }

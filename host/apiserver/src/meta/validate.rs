@@ -127,14 +127,11 @@ fn validate_annotations(meta: &Map<String, Value>, out: &mut Vec<StatusCause>) {
 fn validate_owner_references(meta: &Map<String, Value>, out: &mut Vec<StatusCause>) {
     const FIELD: &str = "metadata.ownerReferences";
     let mut controller: Option<String> = None;
-    let list = meta.get("ownerReferences").and_then(Value::as_array);
+    let list = meta.get("ownerReferences").unwrap_or(&Value::Null);
     // The whole list, as each reference quotes it that is a controller after the first:
     // once, and no more of it than a cause may have.
-    let quoted_list = LazyCell::new(|| {
-        let list = Value::Array(list.cloned().unwrap_or_default());
-        limits::ellipsize(quoted(&list), limits::MAX_CAUSE_BYTES)
-    });
-    for owner in list.into_iter().flatten() {
+    let quoted_list = LazyCell::new(|| limits::ellipsize(quoted(list), limits::MAX_CAUSE_BYTES));
+    for owner in list.as_array().into_iter().flatten() {
         let empty = Map::new();
         let owner = owner.as_object().unwrap_or(&empty);
         let (api_version, kind) = (text(owner, "apiVersion"), text(owner, "kind"));
@@ -163,17 +160,19 @@ fn validate_owner_references(meta: &Map<String, Value>, out: &mut Vec<StatusCaus
             ));
         }
         if owner.get("controller") == Some(&Value::Bool(true)) {
-            let this = format!("{kind}/{name}");
+            // Each cause names the first one, too.
+            let this = limits::ellipsize(format!("{kind}/{name}"), limits::MAX_CAUSE_BYTES);
             match &controller {
-                // Others are counted.
+                // The response has the number of the others, and not their messages.
                 Some(_) if out.len() > limits::MAX_CAUSES => {
-                    out.push(StatusCause::new("FieldValueInvalid", FIELD, String::new()));
+                    out.push(StatusCause::invalid_quoted(FIELD, "", ""));
                 }
-                Some(first) => out.push(StatusCause::new(
-                    "FieldValueInvalid",
-                    FIELD,
-                    format!("Invalid value: {}: Only one reference can have Controller set to true. Found \"true\" in references for {first} and {this}", *quoted_list),
-                )),
+                Some(first) => {
+                    let detail = format!(
+                        "Only one reference can have Controller set to true. Found \"true\" in references for {first} and {this}"
+                    );
+                    out.push(StatusCause::invalid_quoted(FIELD, &quoted_list, &detail));
+                }
                 None => controller = Some(this),
             }
         }
