@@ -24,7 +24,7 @@ pub(crate) const ACTION_LIMIT: Duration = Duration::from_secs(30);
 
 /// The time in which a backend has to end a call, with some tolerance for a busy
 /// machine.
-pub(crate) const STOP_LIMIT: Duration = Duration::from_secs(5);
+pub(crate) const STOP_LIMIT: Duration = Duration::from_secs(3);
 
 /// The reason why a case did not pass.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -65,6 +65,10 @@ pub struct ConformanceCase {
     pub name: &'static str,
     /// The time after which it has failed.
     pub limit: Duration,
+    /// How often it is run before it has failed. A case that measures a time has
+    /// several: a busy machine may exceed it once, a backend that takes longer does
+    /// each time.
+    pub attempts: usize,
     pub(crate) run: fn(CaseContext) -> BoxFuture<'static, CaseResult>,
 }
 

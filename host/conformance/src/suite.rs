@@ -112,8 +112,15 @@ impl ConformanceSuite {
                 continue;
             }
             let started = Instant::now();
-            let (result, leftovers) = self.run_case(&case).await;
-            report.leftovers.extend(leftovers);
+            let mut result = Ok(());
+            for _ in 0..case.attempts {
+                let leftovers;
+                (result, leftovers) = self.run_case(&case).await;
+                report.leftovers.extend(leftovers);
+                if !matches!(result, Err(CaseFailure::Fault { .. })) {
+                    break;
+                }
+            }
             let record = CaseRecord {
                 name: case.name.to_owned(),
                 outcome: match result {

@@ -12,9 +12,8 @@ use crate::environment::{EngineDisturbance, TestContainerSpec};
 use crate::reading::{OutputRecord, whole_log};
 use crate::rules;
 
-/// The time in which written output has to arrive, with some tolerance for a busy
-/// machine.
-const PROMPT: Duration = Duration::from_secs(5);
+/// The time in which written output has to arrive.
+const PROMPT: Duration = Duration::from_secs(2);
 
 pub(super) async fn every_byte_in_order(context: CaseContext) -> CaseResult {
     context.require(&["logs"])?;

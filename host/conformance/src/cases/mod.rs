@@ -23,11 +23,15 @@ use crate::case::ConformanceCase;
 /// The time after which most cases have failed.
 const LIMIT: Duration = Duration::from_secs(60);
 
+/// How often a case is run that measures a time.
+const TIMED: usize = 3;
+
 macro_rules! table {
-    ($($name:literal => $function:path $(, limit $limit:expr)?;)*) => {
+    ($($name:literal => $function:path $(, limit $limit:expr)? $(, attempts $attempts:expr)?;)*) => {
         vec![$(ConformanceCase {
             name: $name,
             limit: [$($limit,)? LIMIT][0],
+            attempts: [$($attempts,)? 1][0],
             run: |context| Box::pin($function(context)),
         }),*]
     };
@@ -49,7 +53,7 @@ pub fn table() -> Vec<ConformanceCase> {
         "watch/ends-a-burst-in-the-last-state" => watch::burst;
         "watch/a-cut-connection-ends-it-with-unavailable" => watch::cut_connection;
         "watch/nothing-is-missed-across-a-cut" => watch::nothing_is_missed_across_a_cut;
-        "watch/ends-within-a-second" => watch::ends_within_a_second;
+        "watch/ends-within-a-second" => watch::ends_within_a_second, attempts TIMED;
 
         "inspect/returns-the-object" => inspect::returns_the_object;
         "inspect/equals-the-listed-object" => inspect::equals_the_listed_object;
@@ -65,11 +69,11 @@ pub fn table() -> Vec<ConformanceCase> {
         "logs/odd-bytes-survive" => logs::odd_bytes;
         "logs/a-chunk-is-bounded" => logs::chunk_is_bounded;
         "logs/follow-continues-and-ends-with-the-container" => logs::follow;
-        "logs/output-is-not-delayed" => logs::not_delayed;
+        "logs/output-is-not-delayed" => logs::not_delayed, attempts TIMED;
         "logs/a-terminal-is-one-source" => logs::terminal;
         "logs/an-unknown-container-is-not-found" => logs::unknown_container;
         "logs/a-cut-connection-is-an-error" => logs::cut_connection;
-        "logs/ends-within-a-second" => logs::ends_within_a_second;
+        "logs/ends-within-a-second" => logs::ends_within_a_second, attempts TIMED;
         "logs/tail" => log_options::tail;
         "logs/since" => log_options::since;
         "logs/until" => log_options::until;
@@ -88,7 +92,7 @@ pub fn table() -> Vec<ConformanceCase> {
         "entries/sources" => entries::sources;
         "entries/follow-continues-and-ends-with-the-container" => entries::follow;
         "entries/an-unknown-container-is-not-found" => entries::unknown_container;
-        "entries/ends-within-a-second" => entries::ends_within_a_second;
+        "entries/ends-within-a-second" => entries::ends_within_a_second, attempts TIMED;
         "resume/the-order-of-equal-times-is-stable" => resume::stable_order;
         "resume/loses-and-doubles-nothing" => resume::loses_and_doubles_nothing;
         "resume/counts-among-the-selected-sources" => resume::selected_sources;
@@ -125,17 +129,17 @@ pub fn table() -> Vec<ConformanceCase> {
         "exec/a-closed-input-does-not-end-it" => exec::closed_input;
         "exec/input-and-output-are-independent" => exec::independent;
         "exec/a-terminal-has-a-size" => exec::terminal_size;
-        "exec/ends-within-a-second" => exec::stops;
+        "exec/ends-within-a-second" => exec::stops, attempts TIMED;
         "exec/an-unknown-container-is-not-found" => exec::not_found;
         "exec/a-stopped-container-is-a-conflict" => exec::conflict;
         "pull/reports-each-layer-and-adds-the-image" => transfer::pull;
         "pull/an-unknown-image-is-not-found" => transfer::pull_not_found;
-        "pull/ends-within-a-second" => transfer::pull_stops, limit Duration::from_secs(90);
+        "pull/ends-within-a-second" => transfer::pull_stops, limit Duration::from_secs(90), attempts TIMED;
         "push/reports-each-layer" => transfer::push;
         "push/an-unknown-tag-is-not-found" => transfer::push_not_found;
 
         "limits/a-thousand-logs-at-once" => limits::thousand_logs, limit Duration::from_secs(300);
-        "limits/nothing-stays-open" => limits::nothing_stays_open;
+        "limits/nothing-stays-open" => limits::nothing_stays_open, attempts TIMED;
         "limits/memory-does-not-grow" => limits::memory, limit Duration::from_secs(900);
     }
 }

@@ -95,7 +95,7 @@ impl MutantEngine {
                         ReplacesInvalidBytes => chunk.bytes = text.into(),
                         DelaysOutput if text == "x\n" => {
                             // Longer than output may take to arrive.
-                            tokio::time::sleep(Duration::from_secs(8)).await;
+                            tokio::time::sleep(Duration::from_secs(3)).await;
                         }
                         SplitsATerminal if text.starts_with("second line") => {
                             chunk.source = OutputSource::Stderr;
