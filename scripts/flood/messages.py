@@ -17,7 +17,8 @@ KIB = 1024
 # The documented limits of messages in bytes
 LOG_MESSAGE, EXEC_MESSAGE = 4 * KIB, 1024 * KIB
 ENGINE_CLOSE_SECONDS = 1.0  # documented
-ENGINE_CLOSE_SLACK = 30.0  # of a busy machine, for the slowest one
+ENGINE_CLOSE_SLACK = 3.0  # of a busy machine, for the slowest one
+ATTEMPTS = 3  # of a busy machine, which may exceed that once
 CLOSE_SECONDS = 10.0  # for a close frame that is sent at once
 CLOSE_LIMIT = 65.0  # for the close frame of a client: documented, and checked every 5 s
 TOO_BIG, PROTOCOL, NOT_UTF8, NORMAL = 1009, 1002, 1007, 1000
@@ -145,7 +146,10 @@ async def check_codes(context: FloodContext, endpoint: Endpoint) -> None:
     wrong = []
     found = inputs(endpoint.max_message)
     for invalid in found:
-        code, took = await send_invalid(context.daemon, endpoint, invalid)
+        for _ in range(ATTEMPTS):
+            code, took = await send_invalid(context.daemon, endpoint, invalid)
+            if code != invalid.code or took <= ENGINE_CLOSE_SLACK:
+                break
         if code != invalid.code:
             wrong.append(f"{invalid.name}: {code}, not {invalid.code}")
         if invalid.code != NO_CLOSE:

@@ -8,6 +8,7 @@ import os
 import sys
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 from flood.context import PATIENCE, FloodContext, mirrored
 from flood.report import percentile
@@ -25,10 +26,9 @@ STAGGER_SECONDS = 0.3  # so that handshakes do not delay each other
 DRIP_SECONDS = 0.2  # between two bytes
 # Each client of a flood opens this many connections at least: the daemon closes them.
 REOPENINGS = 1.2
-# What a client with credentials takes at most, of which half take no longer than the
-# first: a busy machine may hold anything back for a few seconds.
-PROMPT_SECONDS, SLOWEST_SECONDS = 5.0, 30.0
-PROMPT_LINE_SECONDS = 1.0
+PROMPT_SECONDS = 5.0  # for kubectl, a program of 50 MB on a busy machine
+PROMPT_LINE_SECONDS = 2.0
+ATTEMPTS = 3  # of a busy machine, which may hold anything back for a few seconds once
 LINE_SECONDS = 0.1
 ANONYMOUS = 256  # the daemon's limit of connections without credentials
 HEAD_BYTES = 380_000  # less than HTTP libraries take without a limit of their own
@@ -164,11 +164,38 @@ async def get_with_kubectl(context: FloodContext) -> float:
     return time.monotonic() - begun if status == 0 else float("nan")
 
 
+class Service(NamedTuple):
+    """What clients with credentials got during a flood, in seconds."""
+
+    gets: list
+    handshakes: list
+    gaps: list
+    opened: int
+
+    def is_prompt(self) -> bool:
+        """Returns whether nothing took longer than it may. A get that failed is NaN."""
+        taken = [*self.gets, *self.handshakes]
+        return all(seconds <= PROMPT_SECONDS for seconds in taken) and max(self.gaps) <= PROMPT_LINE_SECONDS
+
+
+async def measure_service(context: FloodContext, target: Target, viewer: Viewer, clients: int) -> Service:
+    """Measures what clients with credentials get during a flood."""
+    seconds = context.pick(8, 30)
+    async with FloodProcess(target, clients) as flood:
+        first_gaps = viewer.take()
+        begun, gets, handshakes = time.monotonic(), [], []
+        while time.monotonic() - begun < seconds:
+            gets.append(await get_with_kubectl(context))
+            opening = time.monotonic()
+            await close((await context.daemon.open())[1])
+            handshakes.append(time.monotonic() - opening)
+        return Service(gets, handshakes, first_gaps + viewer.take(), await flood.opened())
+
+
 async def serve_others(context: FloodContext, target: Target) -> None:
     """Checks that clients with credentials are served during a flood."""
     daemon, report = context.daemon, context.report
     clients = context.pick(500, 2000)
-    seconds = context.pick(8, 30)
     container = await context.docker.run(f"i=0; while :; do echo $i; i=$((i+1)); sleep {LINE_SECONDS}; done")
     await mirrored(context, [container])
     viewer = Viewer()
@@ -177,22 +204,17 @@ async def serve_others(context: FloodContext, target: Target) -> None:
     quiet = [await get_with_kubectl(context) for _ in range(3)]
     quiet_gaps = viewer.take()
 
-    async with FloodProcess(target, clients) as flood:
-        first_gaps = viewer.take()
-        begun, gets, handshakes = time.monotonic(), [], []
-        while time.monotonic() - begun < seconds:
-            gets.append(await get_with_kubectl(context))
-            opening = time.monotonic()
-            await close((await daemon.open())[1])
-            handshakes.append(time.monotonic() - opening)
-        gaps = first_gaps + viewer.take()
-        opened = await flood.opened()
+    for _ in range(ATTEMPTS):
+        service = await measure_service(context, target, viewer, clients)
+        if service.is_prompt():
+            break
+    gets, handshakes, gaps, opened = service
     ended = following.done()
     following.cancel()
     await asyncio.gather(following, return_exceptions=True)
 
     failed = sum(math.isnan(get) for get in gets)
-    succeeded = [get for get in gets if not math.isnan(get)] or [math.inf]
+    slowest = max((get for get in gets if not math.isnan(get)), default=float("nan"))
     report.add(
         "slow clients at once; connections that they opened",
         f"{clients}; {opened}",
@@ -200,16 +222,15 @@ async def serve_others(context: FloodContext, target: Target) -> None:
         opened >= REOPENINGS * clients,
     )
     report.add("kubectl get without them, slowest", f"{max(quiet):.2f} s")
-    for what, taken in (("kubectl get", succeeded), ("TLS handshake", handshakes)):
-        report.at_most(f"{what} among them, p50", percentile(taken, 0.5), PROMPT_SECONDS, " s")
-        report.at_most(f"{what} among them, slowest", max(taken), SLOWEST_SECONDS, " s")
+    report.at_most("kubectl get among them, slowest", slowest, PROMPT_SECONDS, " s")
     report.equal(f"kubectl get that failed, of {len(gets)}", failed, 0)
+    report.at_most("TLS handshake among them, slowest", max(handshakes), PROMPT_SECONDS, " s")
     report.add(
         "lines of a log without them: p50, longest gap", f"{percentile(quiet_gaps, 0.5):.2f} {max(quiet_gaps):.2f} s"
     )
-    report.at_most("lines of a log among them: p50", percentile(gaps, 0.5), PROMPT_LINE_SECONDS, " s")
-    report.at_most("lines of a log among them: longest gap", max(gaps), SLOWEST_SECONDS, " s")
-    report.equal("the log was followed all the time", not ended and len(gaps) > seconds, True)
+    report.add("lines of a log among them: p50", f"{percentile(gaps, 0.5):.2f} s")
+    report.at_most("lines of a log among them: longest gap", max(gaps), PROMPT_LINE_SECONDS, " s")
+    report.equal("the log was followed all the time", not ended and len(gaps) > context.pick(8, 30), True)
 
 
 async def run(context: FloodContext) -> None:
