@@ -126,6 +126,16 @@ complete() {
   fails grep -qx 'pings 0' "$BATS_FILE_TMPDIR/proxied.err"
 }
 
+# is_answered CODE CLIENT…: the client closes with this code, or none, and is answered at once
+is_answered() {
+  local code=$1
+  slow "$(server)" "${@:2}" --close-at 100000 ${code:+--code "$code"} >"$BATS_TEST_TMPDIR/out" 2>"$BATS_TEST_TMPDIR/err"
+  # 1005 is the library's code for a close frame without one. There was more to send.
+  closed "$BATS_TEST_TMPDIR/err" "${code:-1005}" &&
+    [ "$(sed -n 's/^answered //p' "$BATS_TEST_TMPDIR/err")" -lt 5000 ] &&
+    [ "$(wc -c <"$BATS_TEST_TMPDIR/out")" -lt 20000000 ]
+}
+
 @test "the close frame of a client is answered with its code while data are in flight" {
   local code format
   for format in raw json mux; do
@@ -135,12 +145,7 @@ complete() {
       mux) set -- "" "${mux[@]}" "$BIG" --credit 1000000000 ;;
     esac
     for code in '' 1000 3000 4999; do
-      slow "$(server)" "$@" --close-at 100000 ${code:+--code "$code"} >"$BATS_TEST_TMPDIR/out" 2>"$BATS_TEST_TMPDIR/err"
-      # 1005 is the library's code for a close frame without one.
-      closed "$BATS_TEST_TMPDIR/err" "${code:-1005}"
-      [ "$(sed -n 's/^answered //p' "$BATS_TEST_TMPDIR/err")" -lt 30000 ]
-      # There was more to send.
-      [ "$(wc -c <"$BATS_TEST_TMPDIR/out")" -lt 20000000 ]
+      try --max 3 is_answered "$code" "$@"
     done
   done
 }

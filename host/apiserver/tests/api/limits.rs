@@ -16,7 +16,7 @@ use crate::client::{
 
 /// Far longer than any of these requests may take in a debug build, and far shorter
 /// than they took without limits.
-const MAX_DURATION: Duration = Duration::from_secs(20);
+const MAX_DURATION: Duration = Duration::from_secs(10);
 const MIB: usize = 1 << 20;
 const YAML: &str = "application/yaml";
 

@@ -37,8 +37,8 @@ test('only the beginning of a line is read, and long ones take no longer', () =>
   const began = performance.now();
   for (let round = 0; round < 1000; round += 1) detectLevel(long);
   // A thousand times what the whole line has would take minutes.
-  expect(performance.now() - began).toBeLessThan(60_000);
-}, 120_000);
+  expect(performance.now() - began).toBeLessThan(5000);
+});
 
 test('numbers of bunyan and pino have levels, and others have none', () => {
   expect([10, 20, 30, 40, 50, 60, '50', 7, 'x', null, undefined].map(levelOf)).toEqual([1, 2, 3, 4, 5, 5, 5, 0, 0, 0, 0]);
